@@ -173,9 +173,11 @@ def _pieces(item: Item, index: int, size: int) -> Iterable[Item]:
         case "function_call":
             for piece in _cut(item["arguments"], size):
                 yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
+            yield {"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]}
         case "custom_tool_call":
             for piece in _cut(item["input"], size):
                 yield {"type": "response.custom_tool_call_input.delta", **place, "delta": piece}
+            yield {"type": "response.custom_tool_call_input.done", **place, "input": item["input"]}
         case _:
             yield {"type": "response.web_search_call.searching", **place}
 

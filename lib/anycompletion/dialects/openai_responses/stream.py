@@ -123,6 +123,21 @@ class OpenAIResponsesStreamDecoder:
             case "response.created" | "response.queued" | "response.in_progress":
                 return self._on_begin(data)
             case _:
+                return self._read_whole(kind, data) if kind.endswith(".done") else ()
+
+    def _read_whole(self, kind: str, data: JsonObject) -> Chunks:
+        """The chunks of an event with a whole text, which some servers send in place of deltas, or of whole items."""
+        match kind:
+            case "response.function_call_arguments.done":
+                return self._on_whole_argument(data, "arguments")
+            case "response.custom_tool_call_input.done":
+                return self._on_whole_argument(data, "input")
+            case "response.output_text.done" | "response.refusal.done":
+                return self._on_whole_part(data, data)
+            case "response.content_part.done":
+                part = optional_object(data.get("part")) or {}
+                return self._on_whole_part(data, part) if part.get("type") in ("output_text", "refusal") else ()
+            case _:
                 return ()  # a sign of life, progress of the server's own tools, or a type that OpenAI adds later
 
     def _on_text(self, data: JsonObject) -> Chunks:
@@ -156,6 +171,21 @@ class OpenAIResponsesStreamDecoder:
     def _on_argument(self, data: JsonObject) -> Chunks:
         item = self._items.of_event(data, "")
         return self._chunks(*self._items.argument(item, as_str(data.get("delta"))))
+
+    def _on_whole_argument(self, data: JsonObject, field: str) -> Chunks:
+        item = self._items.of_event(data, "")
+        try:
+            return self._chunks(*self._items.rest_of_argument(item, optional_str(data.get(field)) or ""))
+        except ShapeError:
+            return ()  # the whole item decides whether anything was lost
+
+    def _on_whole_part(self, data: JsonObject, part: JsonObject) -> Chunks:
+        whole = {name: optional_str(part.get(name)) for name in ("text", "refusal")}
+        item = self._items.of_event(data, "message")
+        try:
+            return self._chunks(*self._items.rest_of_part(item, data.get("content_index"), whole))
+        except ShapeError:
+            return ()  # as above
 
     def _on_item_added(self, data: JsonObject) -> Chunks:
         item = as_object(data.get("item"), "item")
@@ -194,19 +224,15 @@ class OpenAIResponsesStreamDecoder:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _missing(self, response: JsonObject) -> Chunks:
-        """What the whole response has and no event had: items without an end, or all where none was announced."""
+        """What the whole response has and no event had."""
         items = self._items.all
-        if items and all(item.done is not None for item in items):
-            return ()
-        whole = read_items(response.get("output"))
-        if not items:
-            ends = [delta for i, item in enumerate(whole) for delta in self._items.end(i, item)]
-            return self._chunks(*ends)
-        deltas: list[Delta] = []
-        for item in [*items]:
-            if item.done is None and item.key < len(whole) and whole[item.key]["type"] == item.kind:
-                deltas += self._items.end(item.index, whole[item.key])
-        return self._chunks(*deltas)
+        try:
+            whole = read_items(response.get("output"))
+        except ShapeError:
+            if items and all(item.done is not None for item in items):
+                return ()  # nothing needs it
+            raise
+        return self._chunks(*self._items.end_missing(whole))
 
     def _native(self, response: JsonObject) -> JsonObject | None:
         found = [item.done for item in self._items.all]
@@ -235,6 +261,9 @@ class OpenAIResponsesStreamDecoder:
 _READ = frozenset(("response.output_text.delta", "response.function_call_arguments.delta"))
 """Types of the most frequent events, which are no errors."""
 
+_ERRORS = frozenset(("error", "response.error"))
+"""Types of the events that are errors."""
+
 _ENDS = frozenset(
     ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done")
 )
@@ -249,7 +278,7 @@ def _failure(kind: str, data: JsonObject, body: bytes) -> APIError | None:
             return failure(response | {"object": "response"}, None, as_text(body))
         if kind == "response.cancelled" or response.get("status") == "cancelled":
             return APIResponseError(CANCELLED, body=as_text(body), maybe_billed=True)
-    elif kind == "error" or (not kind.startswith(_PREFIX) and holds_error(data)):
+    elif kind in _ERRORS or (not kind.startswith(_PREFIX) and holds_error(data)):
         return error_from_body(described_error(data), None, body_text=as_text(body))
     return None
 

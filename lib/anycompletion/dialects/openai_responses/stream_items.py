@@ -19,63 +19,35 @@ from .output_items import (
     reasoning_texts,
     tool_call,
 )
-
-
-class OpenAIStreamItem:
-    """An output item of a stream."""
-
-    __slots__ = (
-        "annotated",
-        "arguments",
-        "commentary",
-        "done",
-        "has_name",
-        "index",
-        "key",
-        "kind",
-        "number",
-        "part",
-        "starts",
-        "thinks_in",
-    )
-
-    def __init__(self, index: int | None, key: int, kind: str) -> None:
-        self.index = index
-        """The number that the server gave it; None if it is unknown."""
-        self.key = key
-        """Its place among the items."""
-        self.kind = kind
-        """Its type; "" if it is unknown."""
-        self.commentary = False
-        """Whether it is a message before the answer."""
-        self.part = -1
-        """The content part of the last piece of text."""
-        self.starts: dict[int, int] = {}
-        """Content part of which text was sent → where it begins in the content."""
-        self.annotated: set[int] = set()
-        """Content parts of which annotations were sent."""
-        self.number = -1
-        """Its place among the calls; -1 for what is no call."""
-        self.has_name = self.arguments = False
-        """Whether a call's name, and any of its arguments, were sent."""
-        self.thinks_in = ""
-        """Which of its texts is the reasoning that was sent; "" for none yet."""
-        self.done: JsonObject | None = None
-        """The whole item, once it came."""
+from .stream_item import MATCHES, OpenAIStreamItem, ids_of, is_other, rest_of
 
 
 class OpenAIStreamItems:
     """The items of one stream, in order."""
 
-    __slots__ = ("_at", "_calls", "_content", "_reasoning", "all", "current", "offered")
+    __slots__ = (
+        "_at",
+        "_by_id",
+        "_calls",
+        "_content",
+        "_has_shared_numbers",
+        "_reasoning",
+        "all",
+        "current",
+        "offered",
+    )
 
     def __init__(self, offered: OpenAIOfferedTools) -> None:
         self.offered = offered
         """The caller's tools."""
         self._content = OpenAITextSections()
         self._reasoning = OpenAITextSections()
-        self._at: dict[int | None, OpenAIStreamItem] = {}
+        self._at: dict[int, OpenAIStreamItem] = {}
         """Number → the last item with it."""
+        self._by_id: dict[str, OpenAIStreamItem] = {}
+        """Id, or id of a call → the last item with it."""
+        self._has_shared_numbers = False
+        """Whether a number is that of several items which grow at once."""
         self._calls = 0
         self.all: list[OpenAIStreamItem] = []
         self.current: OpenAIStreamItem | None = None
@@ -87,34 +59,53 @@ class OpenAIStreamItems:
         return self._calls > 0
 
     def of_event(self, data: JsonObject, kind: str) -> OpenAIStreamItem:
-        """The item of an event; a new one of type `kind` if none was announced under its number."""
+        """The item of an event; a new one of type `kind` if none was announced under its number or id."""
         current = self.current
         index = data.get("output_index")
-        if current is not None and current.index == index:
+        if current is not None and index is not None and current.index == index and not self._has_shared_numbers:
             return current
-        number = optional_int(index)
-        found = self._at.get(number) or (current if number is None else None)
+        number, item_id = optional_int(index), data.get("item_id")
+        found = self._find(number, (item_id,)) or self._unnamed(number, kind)
         if found is None:
             found = self._new(number, kind)
+        if item_id and isinstance(item_id, str):
+            self._by_id[item_id] = found
         self.current = found
         return found
 
     def add(self, index: object, item: JsonObject) -> list[Delta]:
-        """Begins an item; an earlier one with its number is not replaced if it ended."""
+        """Begins an item; an earlier one with its number is not replaced if it ended, or has another id."""
         number = optional_int(index)
-        if number is None:
-            number = len(self.all)  # in order
-        known = self._at.get(number)
-        found = known if known is not None and known.done is None else self._new(number, "")
+        known = self._find(number, ids_of(item)) or self._unnamed(number, "", begins=True)
+        found = known
+        if known is None or known.done is not None or is_other(known, item, "call_id", "id"):
+            self._has_shared_numbers |= number is not None and known is not None and known.done is None
+            found = self._new(len(self.all) if number is None else number, "")  # in order where none is given
+        assert found is not None
         self.current = found
         return self._describe(found, item)
 
     def end(self, index: object, item: JsonObject) -> list[Delta]:
         """Ends an item, and returns what of it no delta had."""
         number = optional_int(index)
-        found = self.current if number is None else self._at.get(number)
-        if found is None or found.done is not None:
+        found = self._find(number, ids_of(item)) or self._unnamed(number, item_type(item))
+        if found is None or found.done is not None or is_other(found, item, "call_id"):
             found = self._new(number, "")
+        return self._end(found, item)
+
+    def end_missing(self, whole: list[JsonObject]) -> list[Delta]:
+        """Ends items by the whole output, and returns what of it no delta had; items that no event had are new."""
+        left = [*self.all]
+        deltas: list[Delta] = []
+        for place, item in enumerate(whole):
+            found = next((known for matches in MATCHES for known in left if matches(known, place, item)), None)
+            if found is not None:
+                left.remove(found)
+            if found is None or found.done is None:
+                deltas += self._end(found or self._new(None, ""), item)
+        return deltas
+
+    def _end(self, found: OpenAIStreamItem, item: JsonObject) -> list[Delta]:
         deltas = self._describe(found, item)
         found.done = item
         self.current = found
@@ -126,13 +117,40 @@ class OpenAIStreamItems:
             case _:
                 return deltas if found.number < 0 else deltas + self._rest_of_call(found, item)
 
+    def _find(self, number: int | None, ids: tuple[object, ...]) -> OpenAIStreamItem | None:
+        """The item of a number; its ids decide only without one, or where several items have it: some servers change
+        ids from event to event."""
+        known = self._at.get(number) if number is not None else None
+        if number is None or self._has_shared_numbers:
+            for each in ids:
+                found = self._by_id.get(each) if isinstance(each, str) else None
+                if found is not None and (number is None or found.index == number):
+                    return found
+        return known
+
+    def _unnamed(self, number: int | None, kind: str, *, begins: bool = False) -> OpenAIStreamItem | None:
+        """The item of the last event, if an event without a number may be about it."""
+        current = self.current
+        if number is not None or current is None or current.done is not None:
+            return None
+        if begins:
+            return None if current.kind else current
+        return None if kind and current.kind and kind != current.kind else current
+
     def _new(self, number: int | None, kind: str) -> OpenAIStreamItem:
-        item = self._at[number] = OpenAIStreamItem(number, len(self.all), kind)
+        item = OpenAIStreamItem(number, len(self.all), kind)
+        if number is not None:
+            self._at[number] = item
         self.all.append(item)
         return item
 
     def _describe(self, item: OpenAIStreamItem, source: JsonObject) -> list[Delta]:
-        """Sets the type of an item; the start of a call."""
+        """Sets the type and the ids of an item; the start of a call."""
+        item.id = optional_str(source.get("id")) or item.id
+        item.call_id = optional_str(source.get("call_id")) or item.call_id
+        for each in (item.id, item.call_id):
+            if each:
+                self._by_id[each] = item
         item.kind = item.kind or item_type(source)
         item.commentary = item.commentary or is_commentary(source)
         if item.number >= 0 or not is_call({"type": item.kind, "name": source.get("name")}, self.offered):
@@ -141,7 +159,10 @@ class OpenAIStreamItems:
         call = tool_call({**source, "type": item.kind})
         name = call.function.name if call.custom is None else call.custom.name
         item.has_name = bool(name)
-        return self._call(item, name or None, "", call.id, call.extra)
+        held = "".join(item.held)
+        if held:
+            item.sent["arguments"] = [held]
+        return self._call(item, name or None, held, call.id, call.extra)
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
@@ -153,6 +174,8 @@ class OpenAIStreamItems:
         if part != item.part:
             item.part = number = optional_int(part) or 0
             item.starts.setdefault(number, sections.start_of(item.key))
+            item.pieces = item.sent.setdefault(number, [])
+        item.pieces.append(piece)
         if item.commentary:
             return Delta(reasoning_content=sections.piece(item.key, piece))
         return Delta(content=sections.piece(item.key, piece))
@@ -161,8 +184,18 @@ class OpenAIStreamItems:
         """A piece of a message's refusal."""
         if not piece:
             return None
-        item.starts.setdefault(optional_int(part) or 0, self._content.length)
+        number = optional_int(part) or 0
+        item.starts.setdefault(number, self._content.length)
+        item.sent.setdefault(("refusal", number), []).append(piece)
         return Delta(refusal=piece)
+
+    def rest_of_part(self, item: OpenAIStreamItem, part: object, source: JsonObject) -> list[Delta]:
+        """What of a whole part no delta had."""
+        number = optional_int(part) or 0
+        text = rest_of(item.sent.get(number), part_text(source), "text")
+        refusal = rest_of(item.sent.get(("refusal", number)), as_str(source.get("refusal")), "refusal")
+        found = (self.text(item, number, text), self.refusal(item, number, refusal))
+        return [delta for delta in found if delta is not None]
 
     def annotate(self, item: OpenAIStreamItem, part: object, source: JsonObject) -> Delta:
         """An annotation of a part."""
@@ -175,15 +208,14 @@ class OpenAIStreamItems:
         return None if item.commentary else item.starts.get(part, self._content.start_of(item.key))
 
     def _rest_of_message(self, item: OpenAIStreamItem, source: JsonObject) -> list[Delta]:
-        deltas: list[Delta | None] = []
+        deltas: list[Delta] = []
         for number, part in enumerate(message_parts(source)):
-            if number not in item.starts:
-                deltas.append(self.text(item, number, part_text(part)))
-                deltas.append(self.refusal(item, number, as_str(part.get("refusal"))))
+            deltas += self.rest_of_part(item, number, part)
             if number not in item.annotated:
                 found = [each.to_dict() for each in annotations_of(part, self._start(item, number))]
-                deltas.append(Delta(annotations=found) if found else None)
-        return [delta for delta in deltas if delta is not None]
+                if found:
+                    deltas.append(Delta(annotations=found))
+        return deltas
 
     # --- reasoning ----------------------------------------------------------------------------------------------------
 
@@ -204,17 +236,26 @@ class OpenAIStreamItems:
 
     def argument(self, item: OpenAIStreamItem, piece: str) -> list[Delta]:
         """A piece of a call's arguments or input."""
-        if not piece or item.number < 0:
+        if not piece:
             return []
-        item.arguments = True
+        if item.number < 0:
+            item.held.append(piece)
+            return []
+        item.sent.setdefault("arguments", []).append(piece)
         return self._call(item, None, piece)
+
+    def rest_of_argument(self, item: OpenAIStreamItem, whole: str) -> list[Delta]:
+        """What of a call's whole arguments or input no delta had."""
+        sent = item.held if item.number < 0 else item.sent.get("arguments")
+        return self.argument(item, rest_of(sent, whole, "arguments"))
 
     def _rest_of_call(self, item: OpenAIStreamItem, source: JsonObject) -> list[Delta]:
         name = None if item.has_name else as_str(source.get("name")) or None
         field = "input" if item.kind == "custom_tool_call" else "arguments"
-        rest = "" if item.arguments else as_str(source.get(field))
+        rest = rest_of(item.sent.get("arguments"), as_str(source.get(field)), field)
         item.has_name = item.has_name or name is not None
-        item.arguments = item.arguments or bool(rest)
+        if rest:
+            item.sent.setdefault("arguments", []).append(rest)
         return self._call(item, name, rest) if name or rest else []
 
     def _call(

@@ -47,7 +47,7 @@ OUTPUTS: dict[str, tuple[list[dict[str, Any]], ChatRequest]] = {
     "refusal": ([message(REFUSAL)], CHAT),
     "annotations": ([message("One"), message("x", CITED, FILE)], CHAT),
     "calls": ([reasoning("Sum"), call(arguments='{"a":1}'), call("sub", "{}", "call_2")], CHAT),
-    "text and calls": ([message("Text"), call()], CHAT),
+    "text and calls": ([message("Text"), call(), call("sub", "[1, 2]", "call_2")], CHAT),
     "search": ([reasoning("Sum"), SEARCH, message(CITED)], CHAT),
     "custom": ([custom_call()], CUSTOM),
     "custom call of the server": ([custom_call("x_search"), message("Text")], CUSTOM),
@@ -153,6 +153,117 @@ def test_items_without_a_number_are_in_order(index: Any) -> None:
     assert streamed(*events).to_dict() == reply(message("Hi")).to_dict()
 
 
+def without(field: str, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events without a field."""
+    return [{name: value for name, value in each.items() if name != field} for each in events]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("known", [0, 1])
+def test_items_that_only_the_end_has_are_delivered(name: str, known: int) -> None:
+    """A text, or a second call, that no event had would be lost, and the stream end as complete."""
+    items, asked = OUTPUTS[name]
+    events = events_of(*items[:known])
+    end = {"type": "response.completed", "response": response(*items)}
+    found = streamed(*events[:-1], end, asked=asked)
+    assert found.to_dict() == reply(*items, asked=asked).to_dict()
+
+
+def test_the_end_repeats_items_under_other_ids() -> None:
+    """A server that changes ids in its last event would send everything twice."""
+    items = [reasoning("Sum", id="rs_0"), message("Text"), call()]
+    events = events_of(*items)
+    end = response(message("Text", id="msg_9"), call(id="fc_9", call_id="call_9"))
+    found = streamed(*events[:-1], {"type": "response.completed", "response": end}, asked=CHAT)
+    assert found.choices[0].message.to_dict() == reply(*items).choices[0].message.to_dict()
+
+
+@pytest.mark.parametrize("left_out", ["delta", "item.done", "part of the deltas"])
+@pytest.mark.parametrize("name", ["text", "texts", "refusal", "text and calls", "custom", "legacy", "commentary"])
+def test_whole_parts_have_what_no_delta_had(name: str, left_out: str) -> None:
+    """A server that sends no deltas, or no ends of items, would send an empty answer; a lost delta would stay lost."""
+    items, asked = OUTPUTS[name]
+    events: list[dict[str, Any]] = []
+    for each in events_of(*items, size=2):
+        kind = each["type"]
+        is_second = kind.endswith(".delta") and bool(events) and events[-1]["type"] == kind
+        if (left_out == "delta" and kind.endswith(".delta")) or (left_out == "part of the deltas" and is_second):
+            continue
+        if left_out == "item.done" and (kind.endswith(".delta") or kind == "response.output_item.done"):
+            continue
+        events.append(each)
+    if left_out == "item.done":
+        events[-1] = {"type": "response.completed", "response": response()}
+    found = streamed(*events, asked=asked).choices[0].message
+    expected = reply(*items, asked=asked).choices[0].message
+    for field in ("content", "refusal", "tool_calls", "function_call", "reasoning_content"):
+        assert getattr(found, field) == getattr(expected, field)
+
+
+def test_a_part_of_the_content_has_what_no_delta_had() -> None:
+    """The text of a server that ends parts only would be lost."""
+    events = events_of(message("Hello"))[:2]
+    done = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part("Hello")}
+    assert streamed(*events, done, done, END).text == "Hello"
+
+
+@pytest.mark.parametrize("field", ["output_index", "item_id"])
+def test_calls_that_grow_at_once_are_told_apart_by_number_or_id(field: str) -> None:
+    """Arguments would go to the wrong call, and calls appear twice."""
+    first, second = call(arguments='{"a":1}'), call("sub", '{"b":2}', "call_2")
+    start, *events, end = events_of(first, second, size=2)
+    ordered = sorted(events, key=lambda each: each["type"].rpartition(".")[2] == "done")
+    ordered.sort(key=lambda each: each["type"] != "response.output_item.added")
+    deltas = [each for each in ordered if each["type"].endswith(".delta")]
+    mixed = [deltas[i] for i in sorted(range(len(deltas)), key=lambda i: i % 4)]
+    others = [each for each in ordered if not each["type"].endswith(".delta")]
+    found = streamed(*without(field, start, *others[:2], *mixed, *others[2:], end))
+    assert found.choices[0].message.to_dict() == reply(first, second).choices[0].message.to_dict()
+
+
+def test_two_calls_under_one_number_are_two() -> None:
+    """The second one would be taken for the first one, and its name and its arguments be mixed with them."""
+    first, second = call(arguments='{"a":1}'), call("sub", '{"b":2}', "call_2")
+    events = [each | {"output_index": 0} if "output_index" in each else each for each in events_of(first, second)]
+    begins = [each for each in events if each["type"] == "response.output_item.added"]
+    others = [each for each in events[1:] if each["type"] != "response.output_item.added"]
+    found = streamed(events[0], *begins, *others)
+    assert found.choices[0].message.to_dict() == reply(first, second).choices[0].message.to_dict()
+
+
+@pytest.mark.parametrize("name", ["calls", "custom", "legacy"])
+@pytest.mark.parametrize("field", ["", "output_index"])
+def test_arguments_before_their_call_are_kept(name: str, field: str) -> None:
+    """A call would have no arguments, or half of them."""
+    items, asked = OUTPUTS[name]
+    events = events_of(*items)
+    late = [at for at, each in enumerate(events) if each["type"] == "response.output_item.added"]
+    for at in reversed(late):
+        events.insert(at + 1, events.pop(at))
+    found = streamed(*without(field, *events), asked=asked)
+    assert found.choices[0].message.to_dict() == reply(*items, asked=asked).choices[0].message.to_dict()
+
+
+@pytest.mark.parametrize("item", [message("Hello"), call(arguments='{"a":1}')])
+def test_a_whole_that_is_not_what_was_sent_is_an_error(item: dict[str, Any]) -> None:
+    """An answer whose beginning or middle was lost would look complete."""
+    events = events_of(item)
+    del events[2]
+    with pytest.raises(errors.APIResponseError, match="begins with the pieces before it"):
+        streamed(*events)
+
+
+@pytest.mark.parametrize("item", [message("Hello \n"), call(arguments='{"a": 1}')])
+def test_a_whole_without_blanks_is_what_was_sent(item: dict[str, Any]) -> None:
+    """A server that writes its JSON anew, or without blanks at the end, would fail a whole answer."""
+    events = events_of(item)
+    field = "arguments" if "arguments" in item else "content"
+    short = call(arguments='{"a":1}') if field == "arguments" else message("Hello")
+    events = [each for each in events if not each["type"].endswith("text.done")]
+    events[-2] |= {"item": short}
+    assert streamed(*events[:-1], END | {"response": response(short)}).choices[0].finish_reason
+
+
 # --- ends and errors --------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +302,11 @@ def test_nothing_after_the_end_is_read() -> None:
             {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "Oh."}}},
             errors.InternalServerError,
         ),
+        (
+            {"type": "response.error", "error": {"code": "server_error", "message": "Oh."}},
+            errors.InternalServerError,
+        ),
+        ({"type": "response.error", "code": "server_error", "message": "Oh."}, errors.InternalServerError),
         ({"type": "response.failed", "response": {}}, errors.InternalServerError),
         ({"type": "response.failed"}, errors.InternalServerError),
         (
