@@ -9,6 +9,7 @@ import attrs
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.base import Continuation, Target
 from anycompletion.dialects.openai_responses.dialect import DIALECT
+from anycompletion.dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatCompletionMessage, ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk
@@ -116,10 +117,18 @@ def reply_message(*items: Item, asked: ChatRequest = CHAT, **fields: Any) -> Cha
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def sent_again(message: Any, *, provider: str = "openai", **params: Any) -> tuple[list[Any], tuple[str, ...]]:
+def sent_again(
+    message: Any,
+    *,
+    provider: str = "openai",
+    model: str = MODEL,
+    quirks: OpenAIResponsesQuirks | None = None,
+    **params: Any,
+) -> tuple[list[Any], tuple[str, ...]]:
     """The input items of an assistant's message, and the warnings."""
     asked = request([{"role": "user", "content": "Hi"}, message, {"role": "user", "content": "And?"}], **params)
-    encoded = DIALECT.encode(asked, attrs.evolve(TARGET, provider=provider), {})
+    target = attrs.evolve(TARGET, provider=provider, model=model, quirks=quirks or OpenAIResponsesQuirks())
+    encoded = DIALECT.encode(asked, target, {})
     body: Any = json.loads(json.dumps(encoded.body, default=lambda plain: plain.to_dict()))
     return body["input"][1:-1], tuple(encoded.warnings)
 

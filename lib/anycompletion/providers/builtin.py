@@ -98,7 +98,7 @@ _ONLY_RESPONSES = (
     *("o1-pro", "o3-pro", "o3-deep-research", "o4-mini-deep-research", "computer-use-preview"),
     *("gpt-5-codex", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.3-codex"),
     *("gpt-5-pro", "gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro"),
-    *("gpt-daybreak", "gpt-rosalind", "*-cyber", "*-rosalind", "*-law"),
+    *("gpt-daybreak", "gpt-rosalind", "gpt-*-cyber", "gpt-*-rosalind", "gpt-*-law"),
 )
 """OpenAI's models that have no chat endpoint."""
 
@@ -288,7 +288,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(deployments=True, call_ids=_AT_MOST_40),
         variants={
             "responses": ProviderVariant(
-                "openai_responses", quirks=OpenAIResponsesQuirks(deployments=True), error_phrases=_ASK_RESPONSES
+                "openai_responses", quirks=OpenAIResponsesQuirks(azure_urls=True), error_phrases=_ASK_RESPONSES
             )
         },
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",

@@ -121,9 +121,10 @@ class ProviderVariant(Declaration):
     """Support for parameters, where it differs from the dialect's."""
     only_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Models that the provider serves in this format alone, so that they need not be asked for by its name. "o1-pro" is
-    also its dated versions; "*-law" are all that end so."""
+    also its dated versions; "gpt-*-law" are all that begin and end so."""
     error_phrases: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    """Parts of the provider's messages by which it refuses, in its own format, what this one has."""
+    """Parts of the error messages with which the provider's own format refuses a request that this format serves; the
+    error then names the model to ask for."""
 
     def __attrs_post_init__(self) -> None:
         for field in ("only_models", "error_phrases"):
@@ -140,10 +141,15 @@ class ProviderVariant(Declaration):
 
     def serves_only(self, model: str) -> bool:
         """Whether the provider serves a model in this format alone."""
-        return any(
-            model.endswith(name[1:]) if name[0] == "*" else model == name or model.startswith(f"{name}-")
-            for name in self.only_models
-        )
+        return any(_is_named(model, name) for name in self.only_models)
+
+
+def _is_named(model: str, name: str) -> bool:
+    """Whether a model has one of the names of `ProviderVariant.only_models`."""
+    start, star, end = name.partition("*")
+    if star:
+        return len(model) > len(start + end) and model.startswith(start) and model.endswith(end)
+    return model == name or model.startswith(f"{name}-")
 
 
 @hides_constructor_frames
@@ -325,9 +331,12 @@ class Provider(Declaration):
         """The provider with a variant as its own format, for programs that use nothing else.
 
         Raises:
-            KeyError: it has no such variant.
+            ConfigurationError: it has no such variant.
         """
-        variant = self.variants[name]
+        variant = self.variants.get(name)
+        if variant is None:
+            known = f"only {', '.join(self.variants)}" if self.variants else "and no other one"
+            raise ConfigurationError(f"provider {self.name!r} has no variant {name!r}, {known}")
         return attrs.evolve(
             self,
             dialect=variant.dialect,

@@ -37,6 +37,8 @@ from support.params_notation import (
 
 FLAT_ADD = {"type": "function", **ADD, "strict": False}
 FLAT_NOW = {"type": "function", "name": "now", "parameters": NO_PARAMETERS, "strict": False}
+ONE_CALL = {"parallel_tool_calls": False}
+"""The legacy form has a place for one call."""
 CHOSEN_ADD = {"type": "function", "name": "add"}
 FLAT_CITY = {"type": "json_schema", "name": "city", "strict": True, "schema": CITY_SCHEMA}
 LOGPROBS, ENCRYPTED = "message.output_text.logprobs", "reasoning.encrypted_content"
@@ -144,12 +146,17 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "stop=['a', ' ']": REFUSED,
     # tools
     "functions=[]": UNSENT,
-    "functions: add": {"tools": [FLAT_ADD]},
-    "functions: now": {"tools": [FLAT_NOW]},
-    "functions: add, function_call=auto": {"tools": [FLAT_ADD], "tool_choice": "auto"},
-    "functions: add, function_call=none": {"tools": [FLAT_ADD], "tool_choice": "none"},
-    "functions: add, function_call: add": {"tools": [FLAT_ADD], "tool_choice": {"type": "function", "name": "add"}},
+    "functions: add": {**ONE_CALL, "tools": [FLAT_ADD]},
+    "functions: now": {**ONE_CALL, "tools": [FLAT_NOW]},
+    "functions: add, function_call=auto": {**ONE_CALL, "tools": [FLAT_ADD], "tool_choice": "auto"},
+    "functions: add, function_call=none": {**ONE_CALL, "tools": [FLAT_ADD], "tool_choice": "none"},
+    "functions: add, function_call: add": {
+        **ONE_CALL,
+        "tools": [FLAT_ADD],
+        "tool_choice": {"type": "function", "name": "add"},
+    },
     "functions: add and now, function_call: now": {
+        **ONE_CALL,
         "tools": [FLAT_ADD, FLAT_NOW],
         "tool_choice": {"type": "function", "name": "now"},
     },

@@ -58,6 +58,22 @@ def test_a_text_is_no_tuple_of_texts(field: str, value: Any) -> None:
         row(**{field: value})
 
 
+@pytest.mark.parametrize(
+    ("model", "variant"),
+    [
+        ("gpt-5.5-law", "responses"),
+        ("gpt-6-cyber", "responses"),
+        ("gpt-rosalind", "responses"),
+        ("our-law", ""),
+        ("ft:gpt-4o:acme:our-law", ""),
+        ("gpt-law", ""),
+    ],
+)
+def test_endings_are_those_of_the_vendors_models(model: str, variant: str) -> None:
+    """A customer's own model whose name ends alike would be asked in a format that it does not have."""
+    assert OPENAI.variant_of(model) == (variant, model)
+
+
 def test_a_row_without_variants_takes_every_name() -> None:
     """A model with a slash, as routers have, would be divided."""
     assert Provider("acme", "https://api.acme.ai/v1").variant_of("responses/x") == ("", "responses/x")
@@ -69,8 +85,16 @@ def test_a_variant_as_a_row_of_its_own() -> None:
     assert (variant.name, variant.dialect, variant.variants) == ("azure", "openai_responses", {})
     assert isinstance(variant.quirks, OpenAIResponsesQuirks)
     assert variant.key_env == PROVIDERS["azure"].key_env
-    with pytest.raises(KeyError):
-        OPENAI.as_variant("chat")
+
+
+@pytest.mark.parametrize(
+    ("provider", "known"), [("openai", "only responses"), ("groq", "only responses"), ("cohere", "and no other one")]
+)
+def test_a_variant_that_a_row_does_not_have(provider: str, known: str) -> None:
+    """The error would be a bare name, without what may be written in its place."""
+    with pytest.raises(ConfigurationError) as caught:
+        PROVIDERS[provider].as_variant("respones")
+    assert str(caught.value) == f"provider '{provider}' has no variant 'respones', {known}"
 
 
 def test_the_quirks_are_those_of_the_variants_dialect() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError, as_object, optional_float, optional_object, optional_str
 from ...codecs.lenient import unknown_fields as fields_without
-from ...errors import APIError, APIStatusError
+from ...errors import APIError, APIStatusError, printable_id
 from ...http import HttpResponse
 from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
@@ -69,7 +69,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         else:
             source = as_object(data, "body")
             if source.get("status") != "cancelled":
-                return _result(source, offered_tools(request), target, response)
+                return _result(source, request, target, response)
             failed = unreadable_reply(CANCELLED, response, REQUEST_ID)
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
@@ -117,7 +117,7 @@ def failure(data: object, response: HttpResponse | None, body_text: str | None =
 
 
 def _result(
-    data: JsonObject, offered: OpenAIOfferedTools, target: Target, response: HttpResponse
+    data: JsonObject, request: ChatRequest, target: Target, response: HttpResponse
 ) -> ChatCompletion | Continuation:
     status = optional_str(data.get("status"))
     if status == "failed":
@@ -125,13 +125,16 @@ def _result(
     if status in _RUNNING:
         response_id = optional_str(data.get("id")) or ""
         age = age_of(optional_float(data.get("created_at")), response.headers)
-        following = poll(response_id, target, age) if data.get("background") is True else None
+        echoed: object = data.get("background")
+        in_background = (request.extra_body or {}).get("background") if echoed is None else echoed
+        following = poll(response_id, target, age) if in_background is True else None
         if following is None:
-            raise ShapeError("status", "that of a response that has ended", status)
+            text = f"the response {printable_id(response_id) or 'without an id'} has not ended: its status is {status}"
+            raise unreadable_reply(text, response, REQUEST_ID)
         return following
     if data.get("output") is None and status is None:
         raise ShapeError("output", "an array", None)
-    return read_response(data, offered, target)
+    return read_response(data, offered_tools(request), target)
 
 
 def read_response(data: JsonObject, offered: OpenAIOfferedTools, target: Target) -> ChatCompletion:

@@ -15,6 +15,7 @@ from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport, FetchedValues, Target
 from ..shared import messages_of, token_limit, without_nulls
 from .message_items import encode_input
+from .output_items import offered_tools
 from .responses_quirks import OpenAIResponsesQuirks
 from .responses_tools import encode_tool_choice, encode_tools
 from .responses_urls import quirks_of, responses_url
@@ -47,7 +48,9 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     given = request.given()
     body: JsonObject = {
         "model": target.model,
-        "input": encode_input(messages_of(request), target, quirks, report),
+        "input": encode_input(
+            messages_of(request), target, quirks, report, reasons=_may_reason(request, target, quirks)
+        ),
     }
     if given:
         body.update((name, value) for name, value in given.items() if name in _SAME)
@@ -70,6 +73,8 @@ def _mapped(request: ChatRequest, quirks: OpenAIResponsesQuirks, report: Encodin
         "max_output_tokens": token_limit(request, report),
         "tools": encode_tools(request, quirks, report) or None,
         "tool_choice": encode_tool_choice(request, report),
+        # The legacy form has a place for one call.
+        "parallel_tool_calls": False if request.parallel_tool_calls is None and offered_tools(request).legacy else None,
         "text": _text(request),
         "reasoning": None if effort is None else {"effort": effort},
         # 0 asks for nothing.
@@ -121,6 +126,15 @@ def _has_encrypted_reasoning(request: ChatRequest, model: str, quirks: OpenAIRes
     if request.reasoning_effort is not None:
         return request.reasoning_effort != "none"
     return re.search(_REASONING_MODEL, model) is not None
+
+
+def _may_reason(request: ChatRequest, target: Target, quirks: OpenAIResponsesQuirks) -> bool:
+    """Whether the model may reason. Where names say nothing of it, as those of Azure's deployments, it may."""
+    if quirks.encrypted_reasoning is not None or quirks.azure_urls:
+        return True
+    return (
+        _has_encrypted_reasoning(request, target.model, quirks) or re.search(_REASONING_MODEL, target.model) is not None
+    )
 
 
 def _merge(body: JsonObject, extra_body: Mapping[str, Any]) -> None:

@@ -39,14 +39,14 @@ from .responses_quirks import OpenAIResponsesQuirks
 
 
 def encode_input(
-    messages: Iterable[Message], target: Target, quirks: OpenAIResponsesQuirks, report: EncodingReport
+    messages: Iterable[Message], target: Target, quirks: OpenAIResponsesQuirks, report: EncodingReport, *, reasons: bool
 ) -> list[JsonObject | PlainMessage]:
-    """The `input` of the body.
+    """The `input` of the body; `reasons`: whether the model does.
 
     Raises:
         InvalidRequestError: the format cannot express a message; `.param` names the place.
     """
-    encoder = _OpenAIInputEncoder(target, quirks, report)
+    encoder = _OpenAIInputEncoder(target, quirks, report, reasons=reasons)
     for index, message in enumerate(messages):
         encoder.add(message, index)
     return encoder.items
@@ -55,11 +55,12 @@ def encode_input(
 class _OpenAIInputEncoder:
     """The input items of the messages added so far."""
 
-    def __init__(self, target: Target, quirks: OpenAIResponsesQuirks, report: EncodingReport) -> None:
+    def __init__(self, target: Target, quirks: OpenAIResponsesQuirks, report: EncodingReport, *, reasons: bool) -> None:
         self.items: list[JsonObject | PlainMessage] = []
         self._target = target
         self._quirks = quirks
         self._report = report
+        self._reasons = reasons
         self._custom: set[str] = set()
         """Ids of calls of custom tools, whose results have a type of their own."""
         self._unanswered: dict[str, list[str]] = {}
@@ -104,7 +105,7 @@ class _OpenAIInputEncoder:
         if message.name is not None:
             self._report.unsupported(f"{path}.name", "OpenAI's Responses API has no names; say it in the text")
         self._refuse_other_parts(message.content, path)
-        items = items_of_message(message, self._target, path, self._report)
+        items = items_of_message(message, self._target, path, self._report, reasons=self._reasons)
         if items is None:
             items = rebuilt(message, f"function_call_{index}")
             self._warn_of_losses(message, path)
@@ -206,7 +207,7 @@ def _file(part: FilePart, path: str) -> JsonObject:
     if file.file_id is None and not file.file_data:
         raise InvalidRequestError(f"{path}.file: has neither file_id nor file_data", param=f"{path}.file")
     fields: JsonObject = {"type": "input_file", "file_id": file.file_id}
-    if file.file_data is not None:
+    if file.file_data:
         is_address = file.file_data[:6].lower().startswith(("http:/", "https:"))
         fields["file_url" if is_address else "file_data"] = file.file_data if is_address else data_url(file.file_data)
     fields["filename"] = file.filename

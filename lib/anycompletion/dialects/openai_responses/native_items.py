@@ -29,10 +29,18 @@ def native_fields(
     stored: bool,
 ) -> JsonObject | None:
     """The `provider_specific_fields` of a message; None where its own fields express all that can go back."""
+    if offered.legacy:
+        items = _with_one_call(items, offered)
     if replayed(items, offered, stored=stored) == rebuilt(message, ""):
         return None
     native: JsonObject = {"provider": target.provider, "model": target.model, "items": items}
     return {NAME: native | {"stored": True} if stored else native}
+
+
+def _with_one_call(items: list[JsonObject], offered: OpenAIOfferedTools) -> list[JsonObject]:
+    """The items without calls after the first one: the legacy form has no place for them, nor for their results."""
+    later = frozenset([i for i, item in enumerate(items) if is_call(item, offered)][1:])
+    return [item for i, item in enumerate(items) if i not in later] if later else items
 
 
 def replayed(items: Sequence[JsonObject], offered: OpenAIOfferedTools, *, stored: bool) -> list[JsonObject]:
@@ -131,9 +139,16 @@ _CALL_EXTRA = frozenset(("namespace",))
 
 
 def items_of_message(
-    message: AssistantTurn, target: Target, path: str, report: EncodingReport
+    message: AssistantTurn, target: Target, path: str, report: EncodingReport, *, reasons: bool
 ) -> list[JsonObject] | None:
     """The input items of the output that a message came from; None if there is none for this provider.
+
+    Args:
+        message: the message.
+        target: what is asked.
+        path: the message's place in the request.
+        report: gets the warnings.
+        reasons: whether the model reasons; one that does not refuses the reasoning of another one.
 
     Raises:
         InvalidRequestError: the items are none.
@@ -152,6 +167,11 @@ def items_of_message(
     if not _agrees(message, items, offered):
         report.warn(f"{place} left out: the message was changed, and no longer agrees with it")
         return None
+    if offered.legacy:
+        items = _with_one_call(items, offered)
+    if not reasons and fields.get("model") != target.model and any(item["type"] == "reasoning" for item in items):
+        report.warn(f"{place}: reasoning left out, because {target.model} is not known to reason")
+        items, stored = [item for item in items if item["type"] != "reasoning"], False
     if not stored and any(_is_of_server(item, offered) for item in items):
         report.warn(f"{place}: items of the server's own tools left out, because the response was not stored")
     return replayed(items, offered, stored=stored)

@@ -59,7 +59,7 @@ class OpenAIOfferedTools(NamedTuple):
     too, which are no calls for the caller."""
 
     def with_echo(self, response: JsonObject) -> OpenAIOfferedTools:
-        """The same with the custom tools that a response repeats, which a stored prompt may have as well."""
+        """These, and the custom tools that the response lists: a stored prompt may add some."""
         echoed = optional_objects(response.get("tools"))
         names = [optional_str(tool.get("name")) for tool in echoed or () if tool.get("type") == "custom"]
         return self._replace(custom=self.custom.union(filter(None, names))) if names else self

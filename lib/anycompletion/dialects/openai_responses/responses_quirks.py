@@ -27,5 +27,5 @@ class OpenAIResponsesQuirks(DialectQuirks):
     """Log probabilities need ``logprobs: true`` as well."""
     search_context_size: bool = True
     """The server's web search has a context size."""
-    deployments: bool = False
+    azure_urls: bool = False
     """Azure's URLs, which contain the API version."""

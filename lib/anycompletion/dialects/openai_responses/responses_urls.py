@@ -32,14 +32,14 @@ def responses_url(target: Target, suffix: str = "") -> str:
     Raises:
         InvalidRequestError: Azure's URL cannot contain the deployment's name.
     """
-    if quirks_of(target).deployments:
+    if quirks_of(target).azure_urls:
         return azure_url(target, PATH + suffix, of_deployment=False)
     return target.base_url + (target.path or PATH) + suffix
 
 
 def models_url(target: Target) -> str:
     """The URL of the server's list of models."""
-    return azure_models_url(target) if quirks_of(target).deployments else f"{target.base_url}/models"
+    return azure_models_url(target) if quirks_of(target).azure_urls else f"{target.base_url}/models"
 
 
 def poll(response_id: str, target: Target, age: float | None) -> Continuation | None:

@@ -17,8 +17,8 @@ class OpenAIStreamItem:
         "call_id",
         "commentary",
         "done",
+        "early",
         "has_name",
-        "held",
         "id",
         "index",
         "key",
@@ -42,7 +42,7 @@ class OpenAIStreamItem:
         """Its ids, once it was announced; "" for none."""
         self.sent: dict[object, list[str]] = {}
         """Content part, refusal of one, or arguments → the pieces that were sent."""
-        self.held: list[str] = []
+        self.early: list[str] = []
         """Pieces of arguments that came before it was known to be a call."""
         self.commentary = False
         """Whether it is a message before the answer."""

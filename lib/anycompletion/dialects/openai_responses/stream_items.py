@@ -159,10 +159,10 @@ class OpenAIStreamItems:
         call = tool_call({**source, "type": item.kind})
         name = call.function.name if call.custom is None else call.custom.name
         item.has_name = bool(name)
-        held = "".join(item.held)
-        if held:
-            item.sent["arguments"] = [held]
-        return self._call(item, name or None, held, call.id, call.extra)
+        early = "".join(item.early)
+        if early:
+            item.sent["arguments"] = [early]
+        return self._call(item, name or None, early, call.id, call.extra)
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
@@ -239,14 +239,14 @@ class OpenAIStreamItems:
         if not piece:
             return []
         if item.number < 0:
-            item.held.append(piece)
+            item.early.append(piece)
             return []
         item.sent.setdefault("arguments", []).append(piece)
         return self._call(item, None, piece)
 
     def rest_of_argument(self, item: OpenAIStreamItem, whole: str) -> list[Delta]:
         """What of a call's whole arguments or input no delta had."""
-        sent = item.held if item.number < 0 else item.sent.get("arguments")
+        sent = item.early if item.number < 0 else item.sent.get("arguments")
         return self.argument(item, rest_of(sent, whole, "arguments"))
 
     def _rest_of_call(self, item: OpenAIStreamItem, source: JsonObject) -> list[Delta]:

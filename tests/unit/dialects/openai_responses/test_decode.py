@@ -13,6 +13,7 @@ from anycompletion.dialects.base import Continuation
 from anycompletion.dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from anycompletion.records import ChatCompletion
 from support.openai_responses import (
+    CHAT,
     CUSTOM_TOOL,
     LEGACY,
     SEARCH,
@@ -32,7 +33,7 @@ from support.openai_responses import (
 
 CITATION = {"type": "url_citation", "url": "https://a.b", "title": "A", "start_index": 1, "end_index": 3}
 AZURE = attrs.evolve(
-    TARGET, provider="azure", base_url="https://x.openai.azure.com", quirks=OpenAIResponsesQuirks(deployments=True)
+    TARGET, provider="azure", base_url="https://x.openai.azure.com", quirks=OpenAIResponsesQuirks(azure_urls=True)
 )
 
 
@@ -268,6 +269,18 @@ def test_polls_on_azure_have_the_api_version() -> None:
 def test_an_id_that_would_change_the_url_is_not_followed(response_id: Any) -> None:
     """A server could make the client send its key to another endpoint."""
     fails(response(status="queued", background=True, id=response_id))
+
+
+def test_a_response_in_the_background_need_not_say_so() -> None:
+    """A response of a server that does not repeat the field would fail, and go on and be billed."""
+    asked = attrs.evolve(CHAT, extra_body={"background": True})
+    assert isinstance(decode(response(status="queued"), asked=asked), Continuation)
+
+
+def test_a_response_that_cannot_be_followed_is_named() -> None:
+    """A caller could not find the response that goes on at the server."""
+    error = fails(response(status="in_progress", id="resp_7"))
+    assert "the response resp_7 has not ended: its status is in_progress" in str(error)
 
 
 def test_a_running_response_that_was_not_asked_for_in_the_background() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from anycompletion.dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from anycompletion.errors import InvalidRequestError
 from anycompletion.records import ChatCompletionMessage
 from support.openai_responses import (
@@ -144,3 +145,39 @@ def test_a_message_object_goes_back_as_its_dict_does() -> None:
     found = reply_message(reasoning("Sum"), message("Hi", phase="final_answer"))
     assert isinstance(found, ChatCompletionMessage)
     assert sent_again(found) == sent_again(found.to_dict())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_legacy_message_has_its_one_call(stream: bool) -> None:
+    """The server would refuse the next turn: the second call would have no result, and nothing could give it one."""
+    output = reasoning(), call(), call("sub", "{}", "call_2")
+    asked = LEGACY
+    turn = (
+        streamed(*events_of(*output), asked=asked).choices[0].message if stream else reply_message(*output, asked=asked)
+    )
+    assert turn.function_call is not None
+    sent, _ = sent_again(turn)
+    assert [item.get("call_id") for item in sent if item["type"] == "function_call"] == ["call_1"]
+    assert [item["type"] for item in sent] == ["reasoning", "function_call"]
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "kept"),
+    [
+        ("gpt-4o", {}, False),
+        ("gpt-5-chat-latest", {}, False),
+        ("gpt-5.4", {}, True),
+        ("gpt-5.4", {"reasoning_effort": "none"}, True),
+        ("gpt-5.2", {}, True),
+        ("our-model", {"reasoning_effort": "low"}, True),
+        ("our-deployment", {"quirks": OpenAIResponsesQuirks(azure_urls=True)}, True),
+        ("gpt-oss-20b", {"quirks": OpenAIResponsesQuirks(encrypted_reasoning=False)}, True),
+    ],
+)
+def test_reasoning_is_left_out_for_models_that_do_not_reason(model: str, params: dict[str, Any], kept: bool) -> None:
+    """The server would refuse the conversation, because the model that answers next takes no reasoning."""
+    sent, warnings = sent_again(reply_message(reasoning(), SEARCH, call(), store=True), model=model, **params)
+    assert [item["type"] for item in sent][-1] == "function_call"
+    assert any(item["type"] == "reasoning" for item in sent) is kept
+    assert any("reasoning left out" in each for each in warnings) is not kept
+    assert kept or not any("id" in item for item in sent)

@@ -208,7 +208,7 @@ def test_a_part_of_the_content_has_what_no_delta_had() -> None:
 
 
 @pytest.mark.parametrize("field", ["output_index", "item_id"])
-def test_calls_that_grow_at_once_are_told_apart_by_number_or_id(field: str) -> None:
+def test_calls_that_grow_at_once_have_a_number_or_an_id(field: str) -> None:
     """Arguments would go to the wrong call, and calls appear twice."""
     first, second = call(arguments='{"a":1}'), call("sub", '{"b":2}', "call_2")
     start, *events, end = events_of(first, second, size=2)
