@@ -343,12 +343,13 @@ LEGACY_EXPECTATIONS: Mapping[str, Expectation] = {
     "messages: content": {"input": [{"role": "user", "content": NON_ASCII_TEXT}]},
     "messages: name": Unsupported("messages[0].name"),
     "messages: function_call": called("function_call_1", {"role": "assistant", "content": "Let me add."}, arguments=""),
-    "functions: name": {"tools": [FLAT_NOW]},
-    "functions: description": {"tools": [{**FLAT_NOW, "description": "The time."}]},
+    "functions: name": {**ONE_CALL, "tools": [FLAT_NOW]},
+    "functions: description": {**ONE_CALL, "tools": [{**FLAT_NOW, "description": "The time."}]},
     "functions: parameters": {
-        "tools": [{"type": "function", "name": "add", "parameters": ADD["parameters"], "strict": False}]
+        **ONE_CALL,
+        "tools": [{"type": "function", "name": "add", "parameters": ADD["parameters"], "strict": False}],
     },
-    "function_call": {"tools": [FLAT_ADD], "tool_choice": CHOSEN_ADD},
+    "function_call": {**ONE_CALL, "tools": [FLAT_ADD], "tool_choice": CHOSEN_ADD},
     "temperature": GIVEN,
     "top_p": GIVEN,
     "n": Branches(2),
