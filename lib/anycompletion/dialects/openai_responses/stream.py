@@ -56,7 +56,7 @@ class OpenAIResponsesStreamDecoder:
         item = self._items.current
         if item is not None and event.name == TEXT_DELTA:
             plain = plain_delta(event.data)
-            if plain is not None and plain.output_index == item.index:
+            if plain is not None and plain.output_index == item.index and not self._items.has_shared_numbers:
                 self._last = event.data
                 delta = self._items.text(item, plain.content_index, plain.delta)
                 return () if delta is None else (self._chunk(delta),)

@@ -30,10 +30,10 @@ class OpenAIStreamItems:
         "_by_id",
         "_calls",
         "_content",
-        "_has_shared_numbers",
         "_reasoning",
         "all",
         "current",
+        "has_shared_numbers",
         "offered",
     )
 
@@ -46,7 +46,7 @@ class OpenAIStreamItems:
         """Number → the last item with it."""
         self._by_id: dict[str, OpenAIStreamItem] = {}
         """Id, or id of a call → the last item with it."""
-        self._has_shared_numbers = False
+        self.has_shared_numbers = False
         """Whether a number is that of several items which grow at once."""
         self._calls = 0
         self.all: list[OpenAIStreamItem] = []
@@ -62,7 +62,7 @@ class OpenAIStreamItems:
         """The item of an event; a new one of type `kind` if none was announced under its number or id."""
         current = self.current
         index = data.get("output_index")
-        if current is not None and index is not None and current.index == index and not self._has_shared_numbers:
+        if current is not None and index is not None and current.index == index and not self.has_shared_numbers:
             return current
         number, item_id = optional_int(index), data.get("item_id")
         found = self._find(number, (item_id,)) or self._unnamed(number, kind)
@@ -79,7 +79,7 @@ class OpenAIStreamItems:
         known = self._find(number, ids_of(item)) or self._unnamed(number, "", begins=True)
         found = known
         if known is None or known.done is not None or is_other(known, item, "call_id", "id"):
-            self._has_shared_numbers |= number is not None and known is not None and known.done is None
+            self.has_shared_numbers |= number is not None and known is not None and known.done is None
             found = self._new(len(self.all) if number is None else number, "")  # in order where none is given
         assert found is not None
         self.current = found
@@ -121,7 +121,7 @@ class OpenAIStreamItems:
         """The item of a number; its ids decide only without one, or where several items have it: some servers change
         ids from event to event."""
         known = self._at.get(number) if number is not None else None
-        if number is None or self._has_shared_numbers:
+        if number is None or self.has_shared_numbers:
             for each in ids:
                 found = self._by_id.get(each) if isinstance(each, str) else None
                 if found is not None and (number is None or found.index == number):

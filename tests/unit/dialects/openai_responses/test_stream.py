@@ -221,9 +221,15 @@ def test_calls_that_grow_at_once_have_a_number_or_an_id(field: str) -> None:
     assert found.choices[0].message.to_dict() == reply(first, second).choices[0].message.to_dict()
 
 
-def test_two_calls_under_one_number_are_two() -> None:
-    """The second one would be taken for the first one, and its name and its arguments be mixed with them."""
-    first, second = call(arguments='{"a":1}'), call("sub", '{"b":2}', "call_2")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (call(arguments='{"a":1}'), call("sub", '{"b":2}', "call_2")),
+        (message("One"), message("Another", id="msg_2")),
+    ],
+)
+def test_two_items_under_one_number_are_two(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """The second one would be taken for the first one, and its texts be mixed with those of the first one."""
     events = [each | {"output_index": 0} if "output_index" in each else each for each in events_of(first, second)]
     begins = [each for each in events if each["type"] == "response.output_item.added"]
     others = [each for each in events[1:] if each["type"] != "response.output_item.added"]
