@@ -111,6 +111,11 @@ class CallContext:
         deadline = self.deadline
         return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
+    def renew_default_total(self) -> None:
+        """Begins a default total anew for the requests after a stream, because it ended with the first chunk."""
+        if not self.plan.timeout.total_is_explicit:
+            self.total_started = asyncio.get_running_loop().time()
+
     def elapsed(self) -> float:
         """Seconds since the logical call began."""
         return asyncio.get_running_loop().time() - self.started

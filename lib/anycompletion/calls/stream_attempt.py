@@ -6,7 +6,6 @@ The content type is only the first guess.
 from __future__ import annotations
 
 import abc
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -280,8 +279,8 @@ class StreamAttempt(Attempt):
     async def _read_end(self, result: ChatCompletion | Continuation) -> Chunks:
         """The end of the stream, which another response has; the text was delivered already."""
         call = self._call
-        if self.delivered and not call.plan.timeout.total_is_explicit:
-            call.total_started = asyncio.get_running_loop().time()  # the default total ended with the first chunk
+        if self.delivered:
+            call.renew_default_total()
         while isinstance(result, Continuation):
             try:
                 response = await call.next_response(result)
