@@ -3,6 +3,7 @@
 import pytest
 
 from anycompletion import APITimeoutError, AsyncCompletion, Timeout
+from anycompletion.options import DefaultSeconds
 from anycompletion.testing import SimulatorServer
 
 SHORT = Timeout(total=0.6, first_chunk=0.2, idle=0.1)
@@ -40,3 +41,16 @@ async def test_an_explicit_total_ends_a_healthy_stream(timeout: float | Timeout)
     async with SimulatorServer(chunk_delay=0.05, chunks=1000) as sim, client_of(sim) as client:
         with pytest.raises(APITimeoutError, match=r"the total timeout of 0\.3 s ran out"):
             await client.stream("openai/gpt-4o", "Hello!", timeout=timeout).get_final_completion()
+
+
+async def test_a_default_total_does_not_end_a_stream_at_its_usage() -> None:
+    """A stream that takes longer than the default total would fail when its usage is asked for, after its text."""
+    async with SimulatorServer(chunk_delay=0.05, chunks=12) as sim, client_of(sim) as client:
+        timeout = Timeout(total=DefaultSeconds(0.4))
+        found = await client.stream(
+            "replicate/meta/meta-llama-3-70b-instruct", "Hi.", timeout=timeout
+        ).get_final_completion()
+        assert found.choices[0].finish_reason == "stop"
+        assert found.usage is not None
+        assert found.info is not None
+        assert found.info.elapsed > 0.4
