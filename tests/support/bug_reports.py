@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("replay", help="the program that replays the reports; gets all other options")
     given, options = parser.parse_known_args(arguments)
     output = ""
+    # A shell starts its background jobs with SIGINT ignored, which they pass on; a report about Ctrl-C would be wrong.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, given.replay, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as replay:
         assert replay.stdout is not None
