@@ -95,12 +95,13 @@ class SSEParser:
         events: list[Event] = []
         # Nearly always, `data` is complete events of one data line each.
         if self._is_idle and data.startswith(_FIELDS) and len(data) <= self._limit:
-            tail = b""
-            if b"\r" in data:
-                complete, blank_line, tail = data.rpartition(b"\r\n\r\n")
-                found = _plain_crlf_events(complete) if blank_line else None
-            else:
-                found = _plain_events(data[:-2]) if data.endswith(b"\n\n") else None
+            if data.startswith(b"data: ") and data.endswith(b"\n\n") and b"\r" not in data:
+                values = data[6:-2].split(b"\n\ndata: ")
+                if data.count(b"\n") == 2 * len(values):
+                    self._start = None
+                    self._empty = 0
+                    return list(map(Event, values))
+            found, tail = _split_events(data)
             if found is not None:
                 self._start = None
                 self._empty = 0
@@ -286,6 +287,14 @@ _FIELDS = (b"data: ", b"event: ")
 """What nearly all events begin with."""
 
 
+def _split_events(data: bytes) -> tuple[list[Event] | None, bytes]:
+    """The whole events at the beginning of `data`, and what is behind them; None for events of unusual forms."""
+    if b"\r" in data:
+        complete, blank_line, tail = data.rpartition(b"\r\n\r\n")
+        return _plain_crlf_events(complete) if blank_line else None, tail
+    return _plain_events(data[:-2]) if data.endswith(b"\n\n") else None, b""
+
+
 def _plain_events(text: bytes) -> list[Event] | None:
     """The events of whole blocks that are a data line each, or an event line and a data line each; None for others.
 
@@ -309,7 +318,7 @@ def _plain_events(text: bytes) -> list[Event] | None:
 
 
 def _plain_crlf_events(text: bytes) -> list[Event] | None:
-    """The same for events of a data line each whose lines end with CRLF, as Google sends them."""
+    """The events of a data line each whose lines end with CRLF, as Google sends them; None for others."""
     if not text.startswith(b"data: "):
         return None
     found = text[6:].split(b"\r\n\r\ndata: ")

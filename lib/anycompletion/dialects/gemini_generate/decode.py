@@ -79,10 +79,10 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     failure: APIStatusError | None = None
     problem = ""
     try:
-        value = json.loads(response.body)
+        value: Any = json.loads(response.body)
         items = cast("list[Any]", value) if isinstance(value, list) else []
         before = list(takewhile(lambda item: error_in(item) is None, items))
-        reported = error_in(value) if len(before) == len(items) else error_in(items[len(before)])
+        reported = error_in(cast("object", value)) if len(before) == len(items) else error_in(items[len(before)])
         if reported is None:
             data = merged_response(items) if isinstance(value, list) else as_object(value, "body")
             completion = _completion(data, uses_legacy_functions(request), target)

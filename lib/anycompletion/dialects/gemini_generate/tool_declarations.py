@@ -5,7 +5,7 @@ https://ai.google.dev/gemini-api/docs/function-calling, https://ai.google.dev/ap
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
@@ -61,13 +61,17 @@ def encode_tools(
                 report.unsupported(f"web_search_options.{name}", "Gemini's search has no settings")
     tools += native
     fields: JsonObject = {"tools": tools} if tools else {}
-    given = [tool for tool in cast("list[object]", native) if isinstance(tool, Mapping)]
-    kinds = {name for tool in given for name in cast("Mapping[str, Any]", tool)}
+    kinds = {name for tool in cast("list[object]", native) for name in _members(tool)}
     has_functions = bool(declared) or not _DECLARATIONS.isdisjoint(kinds)
     config = _config(choice, _is_strict(request, family, report)) if has_functions else {}
     if has_functions and kinds - _DECLARATIONS and family.has_signed_calls and not vertex:
         config["includeServerSideToolInvocations"] = True
     return {**fields, "toolConfig": config} if config else fields
+
+
+def _members(tool: object) -> Iterable[str]:
+    """The names of a native tool's members; none of what is no object."""
+    return cast("Mapping[str, Any]", tool) if isinstance(tool, Mapping) else ()
 
 
 def _config(choice: _ToolChoice, strict: bool) -> JsonObject:
