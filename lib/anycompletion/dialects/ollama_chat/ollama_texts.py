@@ -24,7 +24,7 @@ class OllamaTextReply(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     model: str
     created_at: str
     message: _OllamaTextMessage
-    done: Literal[True]
+    done: bool
     done_reason: Literal["stop", "length"]
     total_duration: int | None = None
     load_duration: int | None = None
@@ -43,6 +43,7 @@ def text_reply(data: bytes) -> OllamaTextReply | None:
     if len(data) > SHALLOW and may_be_large(data):
         return None
     try:
-        return _decode(data)
+        reply = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    return reply if reply.done else None
