@@ -157,7 +157,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "tools: add, tool_choice=none": UNSENT,
     "tools: add and now, tool_choice=required": Unsupported("tool_choice", {"tools": [ADD_TOOL, NOW_TOOL_WITH_SCHEMA]}),
     "tools: add and now, tool_choice: add": Unsupported("tool_choice", {"tools": [ADD_TOOL, NOW_TOOL]}),
-    "tools: add, tool_choice: allowed_tools": Unsupported("tool_choice", {"tools": [ADD_TOOL]}),
+    "tools: add, tool_choice: allowed_tools": {"tools": [ADD_TOOL]},
     "tool_choice='auto'": UNSENT,
     "tool_choice='none'": UNSENT,
     "tool_choice='maybe'": REFUSED,
