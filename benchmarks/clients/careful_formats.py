@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -27,7 +28,7 @@ _DATA = b"data: "
 _DONE = b"data: [DONE]"
 
 
-class FormatClient:
+class FormatClient(ABC):
     """One session for all calls in one format, with prepared requests."""
 
     path = ""
@@ -64,7 +65,12 @@ class FormatClient:
             return await self.read_stream(response.content)
 
     async def hold(self, messages: list[Json], params: Json) -> object:
-        raise NotImplementedError
+        body = dumps(self.body(messages, params, stream=True))
+        response = await self._session.post(
+            self._stream_url, data=body, allow_redirects=False, headers=self.sign(self._stream_url, body)
+        )
+        await response.content.readany()
+        return response
 
     async def close(self) -> None:
         await self._session.close()
@@ -73,17 +79,17 @@ class FormatClient:
         """Headers that sign a request; None for formats that need none."""
         return None
 
+    @abstractmethod
     def body(self, messages: list[Json], params: Json, *, stream: bool) -> Json:
         """A request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, reply: Any) -> int:
         """Reads a reply; returns the length of its text."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def read_stream(self, content: aiohttp.StreamReader) -> Streamed:
         """Reads a stream."""
-        raise NotImplementedError
 
 
 class OpenAIClient(FormatClient):

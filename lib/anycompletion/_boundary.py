@@ -49,7 +49,7 @@ def hides_frames(function: F) -> F:
 
 def hides_constructor_frames(cls: type[T]) -> type[T]:
     """The same for the constructor of a class, which may be one that attrs writes."""
-    cls.__init__ = hides_frames(cls.__init__)  # type: ignore[method-assign]  # on purpose: in place
+    cls.__init__ = hides_frames(cls.__init__)  # type: ignore[method-assign]  # the class stays the same object
     return cls
 
 

@@ -197,7 +197,7 @@ class StreamAttempt(Attempt):
             if self._created:
                 self._add_times(chunks)
             if self.ended:
-                self._record_end()  # type: ignore[unreachable]  # reading the end has set it
+                self._record_end()  # type: ignore[unreachable]  # mypy does not see that reading sets it
             if chunks:
                 return chunks
         return None
@@ -333,7 +333,7 @@ class WholeAttempt(Attempt):
             if self._created:
                 self._add_times(chunks or ())
             if self.ended:
-                self._record_end()  # type: ignore[unreachable]  # reading the end has set it
+                self._record_end()  # type: ignore[unreachable]  # mypy does not see that reading sets it
             return chunks
         raise self._failure(failed)
 

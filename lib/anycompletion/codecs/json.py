@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from ..records import AssistantMessage, ChatCompletionMessage, DeveloperMessage,
 from ..records.base import field_names
 from . import lenient
 from .lenient import SHALLOW, NotJSONError, ShapeError
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -53,6 +56,16 @@ def loads(data: bytes) -> Any:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return lenient.loads(data)
+
+
+def decoded(data: bytes, decode: Callable[[bytes], T]) -> T | None:
+    """The value of JSON bytes by a decoder of one form; None for another form, or what may be nested too deeply."""
+    if len(data) > SHALLOW and lenient.may_be_large(data):
+        return None
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def canonical(value: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...codecs.lenient import SHALLOW, may_be_large
+from ...codecs.json import decoded
 
 
 class _AnthropicTextBlock(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -44,10 +44,5 @@ _decode = msgspec.json.Decoder(AnthropicTextMessage).decode
 
 def text_message(data: bytes) -> AnthropicTextMessage | None:
     """A message with one text that is not blank and nothing else; None for all others."""
-    if len(data) > SHALLOW and may_be_large(data):
-        return None
-    try:
-        message = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if not message.text or message.text.isspace() else message
+    message = decoded(data, _decode)
+    return None if message is None or not message.text or message.text.isspace() else message

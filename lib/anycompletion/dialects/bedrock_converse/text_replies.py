@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...codecs.lenient import SHALLOW, may_be_large
+from ...codecs.json import decoded
 
 
 class _TextBlock(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -44,10 +44,5 @@ _decode = msgspec.json.Decoder(BedrockTextReply).decode
 
 def text_reply(data: bytes) -> BedrockTextReply | None:
     """A reply with one text that is not blank and nothing else that needs reading; None for all others."""
-    if len(data) > SHALLOW and may_be_large(data):
-        return None
-    try:
-        reply = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if not reply.text or reply.text.isspace() else reply
+    reply = decoded(data, _decode)
+    return None if reply is None or not reply.text or reply.text.isspace() else reply

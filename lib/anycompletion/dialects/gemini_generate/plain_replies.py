@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...codecs.lenient import SHALLOW, may_be_large, optional_str
+from ...codecs.json import decoded
+from ...codecs.lenient import optional_str
 from ...records import ChatCompletion, ChatCompletionMessage, Choice
 from .gemini_finish import finish_reason
 from .token_counts import has_counts, read_usage
@@ -47,11 +48,8 @@ def plain_reply(data: bytes, model: str) -> ChatCompletion | None:
         data: the body.
         model: the model's name where the reply has none.
     """
-    if len(data) > SHALLOW and may_be_large(data):
-        return None
-    try:
-        reply = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    reply = decoded(data, _decode)
+    if reply is None:
         return None
     candidate, usage = reply.candidates[0], reply.usage_metadata
     if candidate.index:

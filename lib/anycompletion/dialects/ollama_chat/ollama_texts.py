@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from ...codecs.lenient import SHALLOW, may_be_large
+from ...codecs.json import decoded
 
 
 class _OllamaTextMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -40,10 +40,5 @@ _decode = msgspec.json.Decoder(OllamaTextReply).decode
 
 def text_reply(data: bytes) -> OllamaTextReply | None:
     """A reply with nothing but a text and thinking; None for all others."""
-    if len(data) > SHALLOW and may_be_large(data):
-        return None
-    try:
-        reply = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return reply if reply.done else None
+    reply = decoded(data, _decode)
+    return reply if reply is not None and reply.done else None

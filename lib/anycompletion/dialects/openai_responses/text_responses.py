@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
-from ...codecs.lenient import SHALLOW, may_be_large
+from ...codecs.json import decoded
 
 
 class _ResponseText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -59,10 +59,5 @@ def text_response_decoder(echoed: Iterable[str]) -> msgspec.json.Decoder[OpenAIT
 
 def text_response(data: bytes, decoder: msgspec.json.Decoder[OpenAITextResponse]) -> OpenAITextResponse | None:
     """A response with one text that is not blank and nothing else; None for all others."""
-    if len(data) > SHALLOW and may_be_large(data):
-        return None
-    try:
-        response = decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if not response.answer or response.answer.isspace() else response
+    response = decoded(data, decoder.decode)
+    return None if response is None or not response.answer or response.answer.isspace() else response
