@@ -112,6 +112,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "codecs": "JSON",
         "dialects": "replies and chunks are decoded in one step, and differences of servers are Structs",
         "records.chunks": "chunks are Structs",
+        "structured": "types out of JSON",
     },
     "opentelemetry": {"integrations": "extra"},
     "pytest": {"testing": "the pytest plugin"},

@@ -1,0 +1,1 @@
+"""Typed replies: types out of JSON."""
