@@ -129,6 +129,7 @@ FREE_LIBRARIES = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
 
 TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {"client": "the type of the argument `session`"},
+    "typing_extensions": {"structured": "TypeForm, by which checkers infer the type of a reply"},
 }
 """Library → module or package that may import it under ``if TYPE_CHECKING:`` only → why."""
 

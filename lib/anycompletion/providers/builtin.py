@@ -21,6 +21,7 @@ from ..dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from .placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder
 from .provider import Provider, ProviderVariant
+from .structured_support import StructuredMode, StructuredSupport
 
 # --- shared by OpenAI-compatible servers ---
 
@@ -45,6 +46,56 @@ _OWN_N = ParamSupport("native", minimum=1)
 _ONE = ParamSupport("fanned_out", takes_no_op=True)
 _FOUR_STOPS = ParamSupport("native", max_items=4)
 _OWN_SCHEMA = ParamSupport("native", own_forms=True)
+
+# --- typed replies ---
+
+_STRICT = StructuredSupport("schema", strict=True)
+_SCHEMA = StructuredSupport("schema")
+_JSON = StructuredSupport("json")
+_ONLY_JSON = StructuredSupport("json", lacks=("schema",))
+_UNANCHORED: Mapping[str, bool] = {"pattern": False, "minLength": True, "maxLength": True}
+"""Keywords of servers that make llama.cpp's grammar of a schema, in which a pattern of another form is an error."""
+
+_OLD_CLAUDE: Mapping[str, StructuredMode] = dict.fromkeys(
+    (
+        *("claude-instant", "claude-2", "claude-v2", "claude-3"),
+        *("claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4@"),
+        *("claude-sonnet-4-0", "claude-sonnet-4-2", "claude-sonnet-4@"),
+    ),
+    "tool",
+)
+"""Claude models before 4.5, which have no schemas for replies. Dated names of 4.0 begin with 4-2025."""
+_CLAUDE = StructuredSupport("schema", models=_OLD_CLAUDE, thinking_takes_forced_tools=False)
+
+_BEDROCK = StructuredSupport(
+    "tool",
+    models=dict.fromkeys(
+        (
+            *("anthropic.claude-haiku-4-5", "anthropic.claude-sonnet-4-5", "anthropic.claude-sonnet-4-6"),
+            *("anthropic.claude-opus-4-5", "anthropic.claude-opus-4-6"),
+            *("deepseek.v3-v1", "google.gemma-3-12b", "google.gemma-3-27b", "minimax.minimax-m2"),
+            *("mistral.magistral-small", "mistral.ministral-3", "mistral.mistral-large-3", "mistral.voxtral"),
+            *("moonshot.kimi-k2", "moonshotai.kimi-k2", "nvidia.nemotron-nano", "openai.gpt-oss", "qwen.qwen3"),
+        ),
+        "schema",
+    ),
+    thinking_takes_forced_tools=False,
+)
+"""The models of the documentation's list; others may have schemas as well, and get a tool."""
+
+_GROQ = StructuredSupport(
+    "json",
+    strict=True,
+    models=dict.fromkeys(
+        (
+            *("openai/gpt-oss", "moonshotai/kimi-k2"),
+            *("meta-llama/llama-4-maverick", "meta-llama/llama-4-scout"),
+        ),
+        "schema",
+    ),
+    strict_models=("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
+)
+_NO_RECORDED_JSON = "JSON mode, in which typed replies are asked for, is not recorded"
 
 # --- Google Vertex AI ---
 
@@ -139,6 +190,7 @@ ROWS: tuple[Provider, ...] = (
         variants={
             "responses": ProviderVariant("openai_responses", only_models=_ONLY_RESPONSES, error_phrases=_ASK_RESPONSES)
         },
+        structured=StructuredSupport("schema", strict=True, keywords={"minLength": True, "maxLength": True}),
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Provider(
@@ -151,6 +203,7 @@ ROWS: tuple[Provider, ...] = (
         auth=header_key("x-api-key"),
         request_id_header="request-id",
         prefixes=("claude-",),
+        structured=_CLAUDE,
         docs="https://docs.anthropic.com/en/api/messages",
     ),
     Provider(
@@ -161,7 +214,9 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("CO_API_URL",),
         request_id_header="x-debug-trace-id",
         prefixes=("command",),
+        structured=_SCHEMA,
         docs="https://docs.cohere.com/reference/chat",
+        unverified="which keywords of JSON Schema its schemas of replies take",
     ),
     Provider(
         "replicate",
@@ -181,6 +236,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"),
         api_version_env=("GOOGLE_GENAI_API_VERSION",),
         auth=header_key("x-goog-api-key"),
+        structured=_SCHEMA,
         docs="https://ai.google.dev/api/generate-content",
         unverified="several candidates, image and audio replies in streams, and errors inside streams are not recorded",
     ),
@@ -198,6 +254,7 @@ ROWS: tuple[Provider, ...] = (
         headers_env=_GOOGLE_QUOTA,
         path="/publishers/google/models/{model}:{method}",
         quirks=GeminiQuirks(vertex=True),
+        structured=_SCHEMA,
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
         unverified="express mode, several candidates, and errors inside streams are not recorded",
     ),
@@ -220,6 +277,7 @@ ROWS: tuple[Provider, ...] = (
             stream_path="/publishers/anthropic/models/{model}:streamRawPredict",
             publisher_models=True,
         ),
+        structured=_CLAUDE,
         docs="https://docs.anthropic.com/en/api/claude-on-vertex-ai",
         unverified="which models and locations take output_config, images by URL and service_tier; the list of models",
     ),
@@ -233,8 +291,9 @@ ROWS: tuple[Provider, ...] = (
         auth=aws_sigv4("bedrock"),
         key_hint=_AWS_HINT,
         request_id_header="x-amzn-requestid",
+        structured=_BEDROCK,
         docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
-        unverified="which models take which parameters; service tiers are documented, not recorded",
+        unverified="which models take which parameters and schemas; service tiers are documented, not recorded",
     ),
     Provider(
         "bedrock-anthropic",
@@ -245,6 +304,7 @@ ROWS: tuple[Provider, ...] = (
         auth=aws_sigv4("bedrock-mantle"),
         key_hint=_AWS_HINT,
         request_id_header="request-id",
+        structured=_CLAUDE,
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
         unverified="all of it: from documentation and SDKs, no recorded traffic",
     ),
@@ -258,6 +318,7 @@ ROWS: tuple[Provider, ...] = (
         headers_env=_GOOGLE_QUOTA,
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, extra_content=True),
         params=_COMPATIBLE,
+        structured=_SCHEMA,
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis",
         unverified=f"{_NOT_RECORDED}; parameters depend on the model, and Mistral's models have another endpoint",
     ),
@@ -272,6 +333,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         variants={"responses": ProviderVariant("openai_responses", params=_COMPATIBLE_RESPONSES)},
+        structured=_JSON,
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
         unverified="everything but messages and audio parts; its Responses API is recorded on the host bedrock-mantle",
     ),
@@ -291,6 +353,7 @@ ROWS: tuple[Provider, ...] = (
                 "openai_responses", quirks=OpenAIResponsesQuirks(azure_urls=True), error_phrases=_ASK_RESPONSES
             )
         },
+        structured=_STRICT,
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
         unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
     ),
@@ -322,6 +385,7 @@ ROWS: tuple[Provider, ...] = (
                 params={**_COMPATIBLE_RESPONSES, "store": unsupported("OpenRouter stores no responses")},
             )
         },
+        structured=_STRICT,
         docs="https://openrouter.ai/docs/api-reference/overview",
         unverified="what the routed-to provider ignores: OpenRouter leaves out silently what it does not support, "
         "unless extra_body={'provider': {'require_parameters': True}} is sent",
@@ -359,8 +423,10 @@ ROWS: tuple[Provider, ...] = (
                 },
             )
         },
+        structured=_GROQ,
         docs="https://console.groq.com/docs/openai",
-        unverified=f"{_NO_RECORDED_RESPONSES}; the refusal of a message's name (documented), which is not checked here",
+        unverified=f"{_NO_RECORDED_RESPONSES}; the refusal of a message's name (documented), which is not checked "
+        "here; which models take schemas",
     ),
     Provider(
         "mistral",
@@ -404,6 +470,7 @@ ROWS: tuple[Provider, ...] = (
                 unsupported("Mistral answers 422 to parameters it does not know"),
             ),
         },
+        structured=_STRICT,
         docs="https://docs.mistral.ai/api/",
         unverified=f"{_N_NOT_RECORDED}; each refusal but those of max_completion_tokens and stream_options",
     ),
@@ -429,6 +496,7 @@ ROWS: tuple[Provider, ...] = (
                 params={**_COMPATIBLE_RESPONSES, "store": unsupported("DeepSeek stores no responses")},
             )
         },
+        structured=StructuredSupport("json", lacks=("schema",), thinking_takes_forced_tools=False),
         docs="https://api-docs.deepseek.com/api/create-chat-completion",
         unverified="the effect of parameters that its documentation does not list, such as seed and logit_bias",
     ),
@@ -458,6 +526,7 @@ ROWS: tuple[Provider, ...] = (
                 },
             )
         },
+        structured=_STRICT,
         docs="https://docs.x.ai/docs/api-reference",
         unverified=f"{_N_NOT_RECORDED}; reasoning models refuse stop and the penalties; the role developer",
     ),
@@ -472,6 +541,7 @@ ROWS: tuple[Provider, ...] = (
             "n": _OWN_N,
             "response_format": _OWN_SCHEMA,
         },
+        structured=_SCHEMA,
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
         unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; the role developer",
     ),
@@ -483,6 +553,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N, "stop": _FOUR_STOPS, "thinking": NATIVE},
         variants={"responses": _RESPONSES},
+        structured=_SCHEMA,
         docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         unverified=f"{_NOT_RECORDED}; whether reasoning_content may be sent back",
     ),
@@ -493,6 +564,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("CEREBRAS_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning"),
         params={**_COMPATIBLE, "n": _OWN_N, "top_logprobs": ParamSupport("native", minimum=0, maximum=20)},
+        structured=_STRICT,
         docs="https://inference-docs.cerebras.ai/resources/openai",
         unverified=f"{_N_NOT_RECORDED}; penalties, logit_bias, parallel_tool_calls and service_tier, which its SDK "
         "has and an earlier documentation listed as refused",
@@ -510,6 +582,7 @@ ROWS: tuple[Provider, ...] = (
             schema_name=False,
         ),
         params={**_COMPATIBLE, "temperature": ParamSupport("native", minimum=0, maximum=2)},
+        structured=_SCHEMA,
         docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
         unverified="tools, stop, logprobs and n, which its SDK has and its documentation does not explain",
     ),
@@ -521,6 +594,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content", blank_text=False),
         params={**_COMPATIBLE, "thinking": NATIVE},
         rate_limit_scope="key",  # documented: shared by all models
+        structured=StructuredSupport("json", lacks=("schema",), thinking_takes_forced_tools=False),
         docs="https://platform.kimi.ai/docs/api/chat",
         unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
         "tool_choice required not with thinking",
@@ -538,8 +612,10 @@ ROWS: tuple[Provider, ...] = (
             calls_without_ids=True,
         ),
         params={**_COMPATIBLE, "thinking": NATIVE},
+        structured=_ONLY_JSON,
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
-        unverified="penalties, logprobs, logit_bias, how many stops, and tool_choice other than auto",
+        unverified="penalties, logprobs, logit_bias, how many stops, and tool_choice other than auto; "
+        f"{_NO_RECORDED_JSON}",
     ),
     Provider(
         "huggingface",
@@ -548,6 +624,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
         params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
         variants={"responses": _RESPONSES},
+        structured=_SCHEMA,
         docs="https://huggingface.co/docs/inference-providers/en/tasks/chat-completion",
         unverified="recorded on the router's addresses of single providers only; parameters depend on the provider "
         f"that the router picks; {_NO_RECORDED_RESPONSES}",
@@ -560,6 +637,7 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="nvcf-reqid",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
         unverified=f"{_NOT_RECORDED}; every model has parameters of its own",
     ),
@@ -575,8 +653,9 @@ ROWS: tuple[Provider, ...] = (
                 "use reasoning_effort, or extra_body={'extra_body': {'google': {'thinking_config': ...}}}"
             ),
         },
+        structured=_JSON,
         docs="https://ai.google.dev/gemini-api/docs/openai",
-        unverified="one recorded request; which of OpenAI's parameters it answers 400 to",
+        unverified=f"one recorded request; which of OpenAI's parameters it answers 400 to; {_NO_RECORDED_JSON}",
     ),
     # --- self-hosted servers ---
     Provider(
@@ -587,6 +666,7 @@ ROWS: tuple[Provider, ...] = (
         key_optional=True,
         base_url_env=("OLLAMA_API_BASE",),
         allow_http="private",
+        structured=_SCHEMA,
         docs="https://docs.ollama.com/api/chat",
         unverified="thinking levels of the models that have them, and lists of models of the cloud",
     ),
@@ -601,6 +681,7 @@ ROWS: tuple[Provider, ...] = (
             **dict.fromkeys(("parallel_tool_calls", "logit_bias"), unsupported("Ollama ignores it silently")),
         },
         allow_http="private",
+        structured=StructuredSupport("schema", keywords=_UNANCHORED),
         docs="https://docs.ollama.com/api/openai-compatibility",
         unverified="the effect of tool_choice, which older servers accept and ignore; which models know the role "
         "developer",
@@ -615,6 +696,7 @@ ROWS: tuple[Provider, ...] = (
         params={**_COMPATIBLE, "n": _OWN_N},
         allow_http="private",
         variants={"responses": _RESPONSES},
+        structured=_SCHEMA,
         docs="https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
         unverified=f"{_NOT_RECORDED}; the name of reasoning that is sent back differs between versions",
     ),
@@ -628,6 +710,7 @@ ROWS: tuple[Provider, ...] = (
         params=_COMPATIBLE,
         allow_http="private",
         variants={"responses": _RESPONSES},
+        structured=StructuredSupport("schema", keywords=_UNANCHORED),
         docs="https://lmstudio.ai/docs/developer/openai-compat/chat-completions",
         unverified=f"{_NOT_RECORDED}; the effect of parameters that its documentation does not list",
     ),
@@ -640,6 +723,7 @@ ROWS: tuple[Provider, ...] = (
         params={**_COMPATIBLE, "n": _OWN_N, "response_format": _OWN_SCHEMA},
         allow_http="private",
         variants={"responses": _RESPONSES},
+        structured=StructuredSupport("schema", keywords=_UNANCHORED),
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         unverified=f"{_NO_RECORDED_RESPONSES}; older servers refuse n, and with n the usage is that of one choice",
     ),
@@ -650,8 +734,10 @@ ROWS: tuple[Provider, ...] = (
         quirks=_THINKING_BACK,
         params=_COMPATIBLE,
         allow_http="private",
+        structured=_JSON,
         docs="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
-        unverified="parameters depend on the backend; older servers have /v1-openai instead of /v1",
+        unverified="parameters depend on the backend; older servers have /v1-openai instead of /v1; "
+        f"{_NO_RECORDED_JSON}",
     ),
     Provider(
         "litellm",
@@ -664,6 +750,7 @@ ROWS: tuple[Provider, ...] = (
         params={**_COMPATIBLE, "thinking": NATIVE},
         allow_http="private",
         variants={"responses": _RESPONSES},
+        structured=_JSON,
         docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
         unverified=f"{_NOT_RECORDED}; parameters depend on where the proxy sends the request",
     ),
@@ -675,8 +762,10 @@ ROWS: tuple[Provider, ...] = (
         path="/chat",
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, calls_without_ids=True),
         params={**_COMPATIBLE, "n": _OWN_N},
+        structured=_SCHEMA,
         docs="https://dev.writer.com/api-reference/completion-api/chat-completion",
-        unverified="the effect of parameters that its SDK does not have, such as seed, user and the penalties",
+        unverified="the effect of parameters that its SDK does not have, such as seed, user and the penalties; "
+        "schemas of replies are not recorded",
     ),
     Provider(
         "snowflake",
@@ -687,9 +776,10 @@ ROWS: tuple[Provider, ...] = (
             **_COMPATIBLE,
             "thinking": unsupported("use reasoning_effort, or for Claude models extra_body={'reasoning': ...}"),
         },
+        structured=StructuredSupport("prompt", models={"claude": "schema"}),
         docs="https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api",
         unverified="the variables' names, which Snowflake's documentation does not give; whether a JWT needs its "
-        "X-Snowflake-Authorization-Token-Type; which models take which parameters",
+        "X-Snowflake-Authorization-Token-Type; which models take which parameters, and schemas of replies",
     ),
     Provider(
         "alibaba",
@@ -701,6 +791,7 @@ ROWS: tuple[Provider, ...] = (
             **_COMPATIBLE,
             "thinking": unsupported("Alibaba's own are extra_body={'enable_thinking': ..., 'thinking_budget': ...}"),
         },
+        structured=_ONLY_JSON,
         docs="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
         unverified="no recorded request; keys of one region are refused in another; the penalties",
     ),
@@ -711,6 +802,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("CRUSOE_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://docs.crusoecloud.com/serverless-inference/overview",
         unverified="everything but messages, tools, tool_choice auto and stream_options",
     ),
@@ -721,6 +813,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("DEEPINFRA_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://deepinfra.com/docs/openai_api",
         unverified=f"{_NOT_RECORDED}; tool_choice other than auto and none",
     ),
@@ -736,6 +829,7 @@ ROWS: tuple[Provider, ...] = (
                 ("presence_penalty", "frequency_penalty"), unsupported("SambaNova accepts it and ignores it")
             ),
         },
+        structured=_SCHEMA,
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         unverified=f"{_NOT_RECORDED}; native n, which its SDK has",
     ),
@@ -746,6 +840,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("HYPERBOLIC_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://docs.hyperbolic.ai/inference/overview",
         unverified=f"{_NOT_RECORDED}; native n, the role developer, tools",
     ),
@@ -756,6 +851,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("NOVITA_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://novita.ai/docs/guides/llm-api",
         unverified=f"{_NOT_RECORDED}; native n",
     ),
@@ -766,6 +862,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("NEBIUS_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://docs.tokenfactory.nebius.com/api-reference/introduction",
         unverified=f"{_NOT_RECORDED}; native n",
     ),
@@ -781,6 +878,7 @@ ROWS: tuple[Provider, ...] = (
                 "SiliconFlow's own are extra_body={'enable_thinking': ..., 'thinking_budget': ...}"
             ),
         },
+        structured=_JSON,
         docs="https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
         unverified=f"{_NOT_RECORDED}; native n; keys of siliconflow.cn, which is another platform",
     ),
@@ -792,6 +890,7 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="x-baseten-request-id",
         quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
         params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
+        structured=_JSON,
         docs="https://docs.baseten.co/reference/inference-api/chat-completions",
         unverified="n, functions and the role developer",
     ),
@@ -802,6 +901,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("FEATHERLESS_API_BASE", "FEATHERLESS_AI_API_BASE"),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://featherless.ai/docs/completions",
         unverified=f"{_NOT_RECORDED}; tool_choice other than auto and none",
     ),
@@ -812,6 +912,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("FRIENDLI_API_BASE",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://friendli.ai/docs/guides/serverless_endpoints/introduction",
         unverified=f"{_NOT_RECORDED}; native n",
     ),
@@ -828,8 +929,10 @@ ROWS: tuple[Provider, ...] = (
             "thinking": unsupported("the gateway's own is reasoning: extra_body={'reasoning': ...}"),
         },
         variants={"responses": _RESPONSES},
+        structured=_JSON,
         docs="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
-        unverified=f"{_NO_RECORDED_RESPONSES}; n; parameters depend on the provider behind the gateway",
+        unverified=f"{_NO_RECORDED_RESPONSES}; n; parameters depend on the provider behind the gateway; "
+        f"{_NO_RECORDED_JSON}",
     ),
     Provider(
         "minimax",
@@ -838,6 +941,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("MINIMAX_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning_details=True, one_system_message=True),
         params={**_COMPATIBLE, "thinking": NATIVE},
+        structured=_ONLY_JSON,
         docs="https://platform.minimax.io/docs/api-reference/text-openai-api",
         unverified=f"{_NOT_RECORDED}; the penalties, logit_bias and tool_choice; keys of minimaxi.com, which is "
         "another platform",
@@ -848,6 +952,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("SCW_SECRET_KEY",),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://www.scaleway.com/en/docs/generative-apis/api-cli/using-chat-api",
         unverified=f"{_NOT_RECORDED}; frequency_penalty, logit_bias and top_logprobs",
     ),
@@ -859,8 +964,10 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="x-kong-request-id",
         quirks=_TOOLS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://www.ovhcloud.com/en/public-cloud/ai-endpoints/catalog/",
-        unverified="n, tools and functions; it also accepts requests without a key, at a low rate; the row does not",
+        unverified="n, tools and functions; it also accepts requests without a key, at a low rate; the row does not; "
+        f"{_NO_RECORDED_JSON}",
     ),
     Provider(
         "databricks",
@@ -869,6 +976,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("DATABRICKS_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, blank_text=False),
         params=_COMPATIBLE,
+        structured=_SCHEMA,
         docs="https://docs.databricks.com/aws/en/machine-learning/model-serving/score-foundation-models",
         unverified="everything but messages, tools and response_format; parameters depend on the model",
     ),
@@ -880,6 +988,7 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="cf-ray",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_SCHEMA,
         docs="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
         unverified="everything but messages, response_format, seed and stream_options",
     ),
@@ -889,6 +998,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("DOUBLEWORD_API_KEY",),
         quirks=_THINKING_BACK,
         params=_COMPATIBLE,
+        structured=_SCHEMA,
         docs="https://docs.doubleword.ai/",
         unverified="everything but messages, tools, tool_choice, max_tokens, response_format and stream_options",
     ),
@@ -898,6 +1008,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("VENICE_API_KEY", "VENICE_AI_API_KEY"),
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_SCHEMA,
         docs="https://docs.venice.ai/api-reference/endpoint/chat/completions",
         unverified="native n; whether reasoning_content may be sent back",
     ),
@@ -907,6 +1018,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("MIMO_API_KEY", "XIAOMI_MIMO_API_KEY", "XIAOMI_API_KEY"),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content"),
         params={**_COMPATIBLE, "thinking": NATIVE},
+        structured=_JSON,
         docs="https://platform.xiaomimimo.com/docs/api/chat/openai-api",
         unverified="everything but messages, tools, tool_choice, max_completion_tokens, thinking and audio",
     ),
@@ -919,6 +1031,7 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="cf-ray",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        structured=_JSON,
         docs="https://github.com/pollinations/pollinations/blob/main/APIDOCS.md",
         unverified="everything but messages, tools, tool_choice and stream_options",
     ),
@@ -931,6 +1044,7 @@ ROWS: tuple[Provider, ...] = (
         params=_COMPATIBLE,
         allow_http="private",
         variants={"responses": _RESPONSES},
+        structured=_JSON,
         docs="https://github.com/EricLBuehler/mistral.rs/blob/master/docs/HTTP.md",
         unverified="everything but messages, tools, tool_choice, temperature, max_tokens and stream_options",
     ),
@@ -941,6 +1055,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, call_ids=_AT_MOST_40),
         params=_COMPATIBLE,
         variants={"responses": ProviderVariant("openai_responses", error_phrases=_ASK_RESPONSES)},
+        structured=_STRICT,
         docs="https://docs.github.com/en/copilot",
         unverified="the token must come from the caller, and tokens of editors need the headers Editor-Version and "
         "Copilot-Integration-Id (extra_headers); this API has no public documentation",

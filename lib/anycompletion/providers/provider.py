@@ -23,6 +23,7 @@ from ..redaction import may_be_secret
 from ..validation import check_headers, is_provider_name
 from .base_url import AllowHttp, check_base_url, intended_base_url
 from .placeholders import Placeholder, filled, placeholder_problem, sample_urls, variables_of
+from .structured_support import StructuredSupport, as_structured_support
 
 _REGISTERED_DIALECTS: Mapping[str, str] = {
     "openai_chat": "quirks.Quirks",
@@ -104,6 +105,11 @@ def _default_quirks(provider: Provider | ProviderVariant) -> DialectQuirks:
     return _quirks_type(provider.dialect)() if provider.dialect in _REGISTERED_DIALECTS else DialectQuirks()
 
 
+def _variant_support(variant: ProviderVariant) -> StructuredSupport:
+    is_responses = variant.dialect == "openai_responses"
+    return StructuredSupport("schema", strict=True) if is_responses else StructuredSupport()
+
+
 @attrs.frozen(eq=False, repr=False)
 class ProviderVariant(Declaration):
     """A further wire format that a provider speaks: ``openai/responses/gpt-5`` asks for OpenAI's variant "responses".
@@ -119,6 +125,11 @@ class ProviderVariant(Declaration):
     """Differences from the dialect, of the dialect's own class."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
+    structured: StructuredSupport = attrs.field(
+        default=attrs.Factory(_variant_support, takes_self=True), kw_only=True, converter=as_structured_support
+    )
+    """How typed replies are asked for: a mode, or a `StructuredSupport`. Default: by a strict schema in OpenAI's
+    Responses API, else in the prompt."""
     only_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Models that the provider serves in this format alone, so that they need not be asked for by its name. "o1-pro" is
     also its dated versions; "gpt-*-law" are all that begin and end so."""
@@ -210,6 +221,10 @@ class Provider(Declaration):
     """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
+    structured: StructuredSupport = attrs.field(
+        factory=StructuredSupport, kw_only=True, converter=as_structured_support
+    )
+    """How typed replies are asked for: a mode (schema, tool, json or prompt), or a `StructuredSupport`."""
     variants: Mapping[str, ProviderVariant] = attrs.field(factory=dict[str, "ProviderVariant"], kw_only=True)
     """Name → a further wire format that the provider speaks, which is asked for by that name before the model's."""
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
@@ -343,6 +358,7 @@ class Provider(Declaration):
             path=variant.path,
             quirks=variant.quirks,
             params=variant.params,
+            structured=variant.structured,
             variants={},
         )
 
