@@ -33,6 +33,10 @@ from .errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
+    ReplyError,
+    ReplyRefusedError,
+    ReplyTruncatedError,
+    ReplyValidationError,
     ServiceUnavailableError,
     StreamInterruptedError,
     UnprocessableEntityError,
@@ -120,7 +124,7 @@ from .records import (
     file_part,
     image_part,
 )
-from .records.request import CreateParams, Params
+from .records.request import CreateParams, Params, ParseParams
 from .streaming import CompletionStream
 
 __version__ = "0.1.0"
@@ -198,6 +202,7 @@ __all__ = [
     "ParamSupport",
     "ParamTable",
     "Params",
+    "ParseParams",
     "Part",
     "PermissionDeniedError",
     "PromptTokensDetails",
@@ -214,7 +219,11 @@ __all__ = [
     "Record",
     "RefusalPart",
     "Reply",
+    "ReplyError",
     "ReplyInfo",
+    "ReplyRefusedError",
+    "ReplyTruncatedError",
+    "ReplyValidationError",
     "Result",
     "Secret",
     "ServiceUnavailableError",

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .records.completion import ChatCompletion
+    from .records.completion import ChatCompletion, Usage
+    from .records.reply_info import ReplyInfo
 
 BODY_LIMIT = 2048
 """Characters of a provider's error body that an error keeps."""
@@ -174,6 +175,84 @@ class ClientClosedError(CompletionError, RuntimeError):
 
 class JournalError(CompletionError):
     """A batch journal cannot be read, written or locked."""
+
+
+# --- replies that are not the value that was asked for ---
+
+
+class ReplyError(CompletionError):
+    """The reply has arrived, and `parse` cannot make the value of it; it was paid for and is not retried.
+
+    `.partial` is the reply. No part of it is in the text of the error.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        usage: Usage | None = None,
+        choice: int = 0,
+        text: str = "",
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.usage = usage
+        """Tokens of this reply and, where there were re-asks, of the replies before it."""
+        self.choice = choice
+        """Index of the choice."""
+        self.text = text[:BODY_LIMIT]
+        """The first 2,048 characters of the choice's text."""
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Details of the call, with its re-asks.
+
+        Raises:
+            AttributeError: the error was made without a reply.
+        """
+        if self.partial is None:
+            raise AttributeError("info: the error was made without a reply")
+        return self.partial.info
+
+
+class ReplyValidationError(ReplyError, ValueError):
+    """The reply is no JSON, does not fit the type, or was refused by a constructor or by `validate`."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: str = "$",
+        kind: Literal["json", "schema", "value"] = "schema",
+        expected: str = "",
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.path = path
+        """Path of the value that does not fit: ``$.steps[0].minutes``."""
+        self.kind = kind
+        """What is wrong: "json" (there is none), "schema" (another type, a missing field, a constraint) or "value" (a
+        constructor or `validate` refused it)."""
+        self.expected = expected
+        """What was expected; for the kind "value" the text of the ValueError or TypeError, which `str` leaves out."""
+
+
+class ReplyTruncatedError(ReplyError):
+    """The reply ended at the token limit, before the value was complete."""
+
+    def __init__(self, message: str = "", *, data: Any = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.data = data
+        """JSON data as far as it came, neither checked nor converted; None where there is none."""
+
+
+class ReplyRefusedError(ReplyError):
+    """The model refused, or a content filter ended the reply."""
+
+    def __init__(self, message: str = "", *, refusal: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.refusal = refusal
+        """The model's words; "" where there are none."""
 
 
 class APIError(CompletionError):

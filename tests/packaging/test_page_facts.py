@@ -29,7 +29,7 @@ ERRORS = {
     for value in (*map(anycompletion.__dict__.get, anycompletion.__all__), UnwrittenError)
     if isinstance(value, type) and issubclass(value, CompletionError)
 }
-BASES = ("CompletionError", "APIError", "APIStatusError")
+BASES = ("CompletionError", "ReplyError", "APIError", "APIStatusError")
 """Classes that are only raised as one of their subclasses, or for a status that is not of HTTP."""
 
 MIB = 1024 * 1024

@@ -16,7 +16,10 @@ import anycompletion
 EXTRAS = ("botocore", "cyclopts", "google", "opentelemetry", "redis", "rich", "starlette", "throttled")
 """Libraries that only extras install."""
 
-EXPENSIVE = ("anycompletion.batch", "anycompletion.cli", "anycompletion.testing", "anycompletion.web", "cattrs")
+EXPENSIVE = (
+    *("anycompletion.batch", "anycompletion.cli", "anycompletion.structured", "anycompletion.testing"),
+    *("anycompletion.web", "cattrs"),
+)
 """Modules whose import takes more than 2 ms and that not every program needs."""
 
 
@@ -46,6 +49,7 @@ SUB_PACKAGES = (
     "integrations.otel",
     "integrations.prices",
     "integrations.redis",
+    "structured",
     "testing",
     "web",
     "workers",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import anycompletion
-from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, Timeout
+from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, ReplyError, Timeout
 from support import reference
 from support.docstrings import markdown
 from support.pages import DOCS, README, pages
@@ -22,7 +22,7 @@ ERRORS = {
     for name in anycompletion.__all__
     if isinstance(cls := getattr(anycompletion, name), type) and issubclass(cls, CompletionError)
 }
-ABSTRACT = (CompletionError, APIError, APIStatusError)
+ABSTRACT = (CompletionError, ReplyError, APIError, APIStatusError)
 """Bases that are raised as one of their subclasses, except for statuses that HTTP does not have."""
 
 

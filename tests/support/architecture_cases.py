@@ -250,7 +250,8 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
         "records/base.py",
         "import msgspec.json",
         "records.base imports msgspec, which only client.configuration, client.key_binding, codecs, dialects, http, "
-        "providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, transport.timeouts may import",
+        "providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, transport.timeouts may "
+        "import",
     ),
     "anyio": ("transport/errors.py", "import anyio", "transport.errors imports anyio, which only testing may import"),
     "cyclopts": ("workers.py", "import cyclopts", "workers imports cyclopts, which only cli may import"),

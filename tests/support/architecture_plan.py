@@ -129,12 +129,18 @@ FREE_LIBRARIES = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
 
 TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {"client": "the type of the argument `session`"},
-    "typing_extensions": {"structured": "TypeForm, by which checkers infer the type of a reply"},
+    "typing_extensions": {
+        "client.typed_replies": "TypeForm, by which checkers infer the type of a value",
+        "structured": "type variables with defaults, and TypeForm",
+    },
 }
 """Library → module or package that may import it under ``if TYPE_CHECKING:`` only → why."""
 
 TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
-    "errors": {"records.completion": "the public type of an error's `partial`, which users read as a completion"},
+    "errors": {
+        "records.completion": "the public type of an error's `partial`, which users read as a completion",
+        "records.reply_info": "the public type of the details of a reply that is no value",
+    },
 }
 """Module → module of a higher layer that it may import under ``if TYPE_CHECKING:`` only → why."""
 
@@ -145,6 +151,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
         "anycompletion.client.model_list": "few programs list models",
+        "anycompletion.structured.parse": "few milliseconds, and many programs read text only",
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},

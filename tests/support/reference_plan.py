@@ -22,7 +22,8 @@ SECTIONS = (
         "Parameters and options",
         _A,
         (
-            *("Params", "CallOptions", "TargetOptions", "CreateParams", "Timeout", "RateLimit", "RateLimiter"),
+            *("Params", "CallOptions", "TargetOptions", "CreateParams", "ParseParams", "Timeout", "RateLimit"),
+            "RateLimiter",
             *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken", "AWSCredentials"),
         ),
         "What `create` and `stream` take as keywords, and the values of options.",
@@ -69,6 +70,7 @@ SECTIONS = (
             *("ContextWindowExceededError", "ContentPolicyViolationError", "AuthenticationError"),
             *("PermissionDeniedError", "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError"),
             *("QuotaExceededError", "InternalServerError", "ServiceUnavailableError", "OverloadedError"),
+            *("ReplyError", "ReplyValidationError", "ReplyTruncatedError", "ReplyRefusedError"),
         ),
         "All of them have the attributes of `CompletionError`.",
     ),
@@ -87,6 +89,12 @@ SECTIONS = (
         f"{_A}.batch",
         ("BatchRun", "BatchProgress", "BatchItem", "BatchItems", "read_results", "UnwrittenError", "ConcurrencyLimit"),
         "What `AsyncCompletion.batch` takes and returns.",
+    ),
+    Section(
+        "anycompletion.structured",
+        f"{_A}.structured",
+        ("ParsedCompletion", "ParseMode", "SupportsValidateJSON"),
+        "What `AsyncCompletion.parse` takes and returns.",
     ),
     Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),
     Section(

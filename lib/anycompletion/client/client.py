@@ -25,6 +25,7 @@ from .dispatch import BatchCalls, CallDispatcher
 from .key_binding import Homes
 from .state import ClientState
 from .stats import Stats, client_stats
+from .typed_replies import TypedReplyMethods
 
 if TYPE_CHECKING:
     import aiohttp
@@ -50,7 +51,7 @@ def _explains_wrong_arguments(constructor: _F) -> _F:
     return cast("_F", checked)
 
 
-class AsyncCompletion:
+class AsyncCompletion(TypedReplyMethods):
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:

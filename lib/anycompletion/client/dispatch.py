@@ -15,7 +15,7 @@ from ..errors import CompletionError
 from ..logs import log
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
 from ..options import NO_OPTIONS, OptionValues, Timeout
-from ..providers import apply_param_support, resolve_model
+from ..providers import Provider, apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.missing_choices import FilledChunks, complete_choices
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 
 OnLoadRefusal: TypeAlias = Callable[[], None] | None
+
+_SHORTEST = 1e-3
+"""Seconds of a total timeout that has run out, because there are none of 0."""
 
 
 class CallDispatcher:
@@ -109,6 +112,27 @@ class CallDispatcher:
         if not isinstance(source, CallChunks):
             _log_end(calls, reply)
         return reply
+
+    def complete_again(self, request: ChatRequest, options: OptionValues, started: float) -> Awaitable[ChatCompletion]:
+        """One more reply of the call that began at `started`, on the loop's clock, within the same total timeout."""
+        checked = check_option_values(options)
+        timeout: Timeout = (self.defaults | checked)["timeout"]
+        if self._chain(options) and timeout.total is not None:
+            # Calls behind middleware have a time of their own, which here is what is left.
+            left = max(started + timeout.total - asyncio.get_running_loop().time(), _SHORTEST)
+            options = checked | OptionValues({"timeout": attrs.evolve(timeout, total=left)})
+        return self.complete(request, options, started)
+
+    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
+        """The provider of a model, as the variant that is asked, and its own name of the model.
+
+        Raises:
+            InvalidRequestError: no such provider.
+        """
+        named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
+        provider, asked = resolve_model(model, named, self.state.providers)
+        variant, own_model = provider.variant_of(asked)
+        return self.state.as_variant(provider, variant), own_model
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""

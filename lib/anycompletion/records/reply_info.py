@@ -54,6 +54,8 @@ class ReplyInfo(Value):
     """Everything in the request that was dropped, changed or defaulted."""
     branches: tuple[ReplyInfo, ...] = ()
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
+    reasks: int = 0
+    """For typed replies, how often the model was asked again because its reply did not fit."""
 
     @property
     def rate_limit(self) -> RateLimitState | None:

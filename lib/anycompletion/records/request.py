@@ -127,27 +127,13 @@ _NO_FIELDS = frozenset(CallOptions.__annotations__) - {"provider", "extra_body",
 """Call options that are no provider's field, unlike OpenRouter's `provider`."""
 
 
-class Params(TypedDict, total=False):
-    """Parameters of OpenAI's chat-completion request, and `thinking` (LiteLLM's name). None is as if left out.
-
-    Their values: https://platform.openai.com/docs/api-reference/chat/create. `supported_params(model)` returns what a
-    provider does with each.
-
-    * Sampling: `temperature`, `top_p`, `presence_penalty`, `frequency_penalty`, `logit_bias`, `seed`, `n`
-    * Length: `max_tokens`, `max_completion_tokens`, `stop`, `verbosity`
-    * Tools: `tools`, `tool_choice`, `parallel_tool_calls`, `functions`, `function_call`, `web_search_options`
-    * Form: `response_format`, `modalities`, `audio`, `prediction`, `logprobs`, `top_logprobs`, `stream_options`
-    * Reasoning: `reasoning_effort`, `thinking`
-    * Account: `user`, `safety_identifier`, `service_tier`, `store`, `metadata`, `moderation`, `prompt_cache_key`,
-      `prompt_cache_retention`, `prompt_cache_options`
-    """
+class _SharedParams(TypedDict, total=False):
+    """The parameters that every kind of call has."""
 
     temperature: float | None
     """Randomness of the sampling; 0 takes the likeliest tokens."""
     top_p: float | None
     """Nucleus sampling: the share of probability from which tokens are taken, 0 to 1."""
-    n: int | None
-    """Number of choices; 1 where it is left out."""
     stop: str | Sequence[str] | None
     """Text, or texts, before which the reply ends."""
     max_tokens: int | None
@@ -162,18 +148,6 @@ class Params(TypedDict, total=False):
     """Token id → bias from -100 to 100, added to its logit."""
     user: str | None
     """Id of your end user; OpenAI replaces it by `safety_identifier` and `prompt_cache_key`."""
-    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None
-    """Functions that the model may call: the form that `tools` replaces."""
-    function_call: str | Mapping[str, Any] | None
-    """The function to call, or "none" or "auto": the form that `tool_choice` replaces."""
-    tools: Sequence[Tool | Mapping[str, Any]] | None
-    """Tools that the model may call: `FunctionTool`s, or dicts in OpenAI's form."""
-    tool_choice: str | Mapping[str, Any] | None
-    """The tool to call, in OpenAI's form, or "none", "auto" or "required"."""
-    parallel_tool_calls: bool | None
-    """Whether one reply may call several tools."""
-    response_format: Mapping[str, Any] | None
-    """Form of the reply: ``{"type": "json_schema", "json_schema": {"name": ..., "schema": {...}}}``."""
     seed: int | None
     """Number with which equal requests are sampled alike, as far as the provider can."""
     logprobs: bool | int | None
@@ -214,5 +188,44 @@ class Params(TypedDict, total=False):
     """OpenAI's options of moderation."""
 
 
+class Params(_SharedParams, total=False):
+    """Parameters of OpenAI's chat-completion request, and `thinking` (LiteLLM's name). None is as if left out.
+
+    Their values: https://platform.openai.com/docs/api-reference/chat/create. `supported_params(model)` returns what a
+    provider does with each.
+
+    * Sampling: `temperature`, `top_p`, `presence_penalty`, `frequency_penalty`, `logit_bias`, `seed`, `n`
+    * Length: `max_tokens`, `max_completion_tokens`, `stop`, `verbosity`
+    * Tools: `tools`, `tool_choice`, `parallel_tool_calls`, `functions`, `function_call`, `web_search_options`
+    * Form: `response_format`, `modalities`, `audio`, `prediction`, `logprobs`, `top_logprobs`, `stream_options`
+    * Reasoning: `reasoning_effort`, `thinking`
+    * Account: `user`, `safety_identifier`, `service_tier`, `store`, `metadata`, `moderation`, `prompt_cache_key`,
+      `prompt_cache_retention`, `prompt_cache_options`
+    """
+
+    n: int | None
+    """Number of choices; 1 where it is left out."""
+    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None
+    """Functions that the model may call: the form that `tools` replaces."""
+    function_call: str | Mapping[str, Any] | None
+    """The function to call, or "none" or "auto": the form that `tool_choice` replaces."""
+    tools: Sequence[Tool | Mapping[str, Any]] | None
+    """Tools that the model may call: `FunctionTool`s, or dicts in OpenAI's form."""
+    tool_choice: str | Mapping[str, Any] | None
+    """The tool to call, in OpenAI's form, or "none", "auto" or "required"."""
+    parallel_tool_calls: bool | None
+    """Whether one reply may call several tools."""
+    response_format: Mapping[str, Any] | None
+    """Form of the reply: ``{"type": "json_schema", "json_schema": {"name": ..., "schema": {...}}}``."""
+
+
 class CreateParams(Params, CallOptions, total=False):
     """Keyword arguments of `create` besides model, messages and stream."""
+
+
+class ParseParams(_SharedParams, CallOptions, total=False):
+    """Keyword arguments of `parse` besides model, messages and its own: those of `create`, but for tools and
+    `response_format`, which `parse` sets."""
+
+    n: int | None
+    """Number of choices; 1 where it is left out."""

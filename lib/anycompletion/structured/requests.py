@@ -1,0 +1,120 @@
+"""Requests for typed replies: the schema as `response_format`, as the tool `answer`, or in a system message.
+
+Pure functions from one plain request to another; nothing here knows the type, or reads a reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, assert_never, cast
+
+import attrs
+
+from ..codecs import json
+from ..dialects.base import EncodingReport
+from ..dialects.claude_thinking import encode_thinking
+from ..records import (
+    AssistantMessage,
+    ChatRequest,
+    DeveloperMessage,
+    FunctionDefinition,
+    FunctionTool,
+    Message,
+    SystemMessage,
+    UserMessage,
+)
+
+Mode: TypeAlias = Literal["schema", "tool", "json", "prompt"]
+"""How the schema is sent: as the format of the reply, as the parameters of a tool, or in the prompt, with or without
+the provider's JSON mode."""
+
+ANSWER = "answer"
+"""Name of the tool whose arguments are the reply in tool mode."""
+
+_INSTRUCTION = (
+    "Reply with a single JSON object that is valid against this JSON Schema, and with nothing else: no explanation, "
+    "no code fence."
+)
+_TOOL_INSTRUCTION = f"Reply by calling the tool {ANSWER}, once."
+
+
+def typed_request(
+    request: ChatRequest, name: str, schema: Mapping[str, Any], mode: Mode, *, strict: bool | None, forced: bool = True
+) -> ChatRequest:
+    """`request`, which asks for a value of the schema.
+
+    Args:
+        request: a validated request without tools and `response_format`.
+        name: the name of the schema.
+        schema: in the form that the provider accepts.
+        mode: how the schema is sent.
+        strict: the provider's flag of that name; None leaves it out.
+        forced: for the mode "tool", whether the call is demanded; otherwise the prompt asks for it.
+    """
+    messages = cast("Sequence[Message]", request.messages)
+    changes: dict[str, Any]
+    match mode:
+        case "schema":
+            flag = {} if strict is None else {"strict": strict}
+            format_ = {"type": "json_schema", "json_schema": {"name": name, **flag, "schema": schema}}
+            changes = {"response_format": format_}
+        case "tool":
+            function = FunctionDefinition(ANSWER, "Gives the answer.", schema, strict)
+            changes = {"tools": [FunctionTool(function)]}
+            if forced:
+                changes["tool_choice"] = {"type": "function", "function": {"name": ANSWER}}
+            else:
+                changes["messages"] = _instructed(messages, _TOOL_INSTRUCTION)
+        case "json" | "prompt":
+            text = f"{_INSTRUCTION}\n\n{json.dumps(schema).decode()}"
+            changes = {"messages": _instructed(messages, text)}
+            if mode == "json":
+                changes["response_format"] = {"type": "json_object"}
+        case _:
+            assert_never(mode)
+    typed = attrs.evolve(request, **changes)
+    typed.cache_given(request.given() | {name: value for name, value in changes.items() if name != "messages"})
+    return typed
+
+
+def _instructed(messages: Sequence[Message], text: str) -> list[Message]:
+    """The messages with instructions after the leading ones."""
+    leading = next(
+        (at for at, each in enumerate(messages) if not isinstance(each, (SystemMessage, DeveloperMessage))),
+        len(messages),
+    )
+    return [*messages[:leading], SystemMessage(text), *messages[leading:]]
+
+
+def sent_schema(request: ChatRequest) -> Mapping[str, Any] | None:
+    """The schema in a typed request, in the form in which it is sent; None for a request of another kind."""
+    format_: Mapping[str, Any] = request.response_format or {}
+    if format_.get("type") == "json_schema":
+        return cast("Mapping[str, Any]", format_["json_schema"].get("schema"))
+    for tool in request.tools or ():
+        if isinstance(tool, FunctionTool) and tool.function.name == ANSWER:
+            return tool.function.parameters
+    for message in request.messages:
+        if isinstance(message, SystemMessage) and isinstance(message.content, str):
+            instruction, _, schema = message.content.partition("\n\n")
+            if instruction == _INSTRUCTION:
+                return cast("Mapping[str, Any]", json.loads(schema.encode()))
+    return None
+
+
+def can_force_tool(request: ChatRequest, dialect: str, model: str) -> bool:
+    """Whether the provider lets a request demand a call: Claude's models refuse that while they think."""
+    if dialect != "anthropic_messages" and re.search("claude", model, re.IGNORECASE) is None:
+        return True
+    thinking, _ = encode_thinking(request.reasoning_effort, request.thinking, model, EncodingReport("drop"))
+    return thinking is None or thinking.get("type") == "disabled"
+
+
+def reask_request(request: ChatRequest, reply: str, problem: str) -> ChatRequest:
+    """A typed request, followed by the reply that does not fit and by what is wrong with it."""
+    # Providers refuse an empty message.
+    messages = [*request.messages, *([AssistantMessage(reply)] if reply.strip() else ()), UserMessage(problem)]
+    again = attrs.evolve(request, messages=messages)
+    again.cache_given(request.given())
+    return again
