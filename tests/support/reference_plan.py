@@ -93,7 +93,7 @@ SECTIONS = (
     Section(
         "anycompletion.structured",
         f"{_A}.structured",
-        ("ParsedCompletion", "ParseMode", "SupportsValidateJSON"),
+        ("ParsedCompletion", "ParseMode", "SupportsValidateJSON", "StructuredSupport", "response_schema"),
         "What `AsyncCompletion.parse` takes and returns.",
     ),
     Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),

@@ -124,15 +124,13 @@ class CallDispatcher:
         return self.complete(request, options, started)
 
     def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
-        """The provider of a model, as the variant that is asked, and its own name of the model.
+        """The provider of a model, and the model as it is written after the provider's name.
 
         Raises:
             InvalidRequestError: no such provider.
         """
         named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
-        provider, asked = resolve_model(model, named, self.state.providers)
-        variant, own_model = provider.variant_of(asked)
-        return self.state.as_variant(provider, variant), own_model
+        return resolve_model(model, named, self.state.providers)
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""

@@ -81,7 +81,6 @@ class ClientState:
         self.config = config
         self.providers, self._sources = with_sources(config.providers)
         self.provider_states: dict[str, ProviderState] = {}
-        self._variants: dict[tuple[str, str], Provider] = {}
         self.limits = _client_limits(config)
         self.closed = False
         self.endpoints: dict[tuple[str, KeySource], EndpointState] = {}
@@ -149,15 +148,6 @@ class ClientState:
         if state is None:
             state = self.provider_states[provider.name] = self._open(provider)
         return state
-
-    def as_variant(self, provider: Provider, variant: str) -> Provider:
-        """The provider with a variant as its own format, itself for ""; made once, because making one checks it."""
-        if not variant:
-            return provider
-        made = self._variants.get((provider.name, variant))
-        if made is None:
-            made = self._variants[provider.name, variant] = provider.as_variant(variant)
-        return made
 
     def _open(self, provider: Provider) -> ProviderState:
         config, name = self.config, provider.name

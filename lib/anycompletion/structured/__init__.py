@@ -1,6 +1,7 @@
 """Typed replies: the types of `client.parse`."""
 
+from ..providers.structured_support import ParseMode, StructuredSupport
 from .parsed_completion import ParsedCompletion
-from .reply_type import ParseMode, SupportsValidateJSON
+from .sent_schema import SupportsValidateJSON, response_schema
 
-__all__ = ["ParseMode", "ParsedCompletion", "SupportsValidateJSON"]
+__all__ = ["ParseMode", "ParsedCompletion", "StructuredSupport", "SupportsValidateJSON", "response_schema"]

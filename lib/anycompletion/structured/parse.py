@@ -15,11 +15,12 @@ from .._boundary import UsageError
 from ..errors import BadRequestError, CompletionError, InvalidRequestError, ReplyValidationError
 from ..options import OptionValues
 from ..providers import Provider
+from ..providers.structured_support import StructuredMode
 from ..records import ChatCompletion, ChatRequest, Usage
 from ..validation import parse_call
 from .parsed_completion import ParsedCompletion
 from .reply_type import ReplyType, TypedRequest, reply_type
-from .requests import ANSWER, Mode, reask_request
+from .requests import ANSWER, reask_request
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Dispatcher(Protocol):
         ...
 
     def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
-        """The provider of a model, as the variant that is asked, and its own name of the model."""
+        """The provider of a model, and the model as it is written after the provider's name."""
         ...
 
 
@@ -138,7 +139,7 @@ async def complete_typed(
     raise AssertionError("the last round returns or raises")
 
 
-def _problem(failed: ReplyValidationError, mode: Mode) -> str:
+def _problem(failed: ReplyValidationError, mode: StructuredMode) -> str:
     """What the model gets to know of its reply; here the words of a check are what helps it."""
     again = (
         f"Call {ANSWER} again, with all of it corrected."

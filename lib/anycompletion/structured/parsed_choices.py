@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar, assert_never
 
 import attrs
 
 from ..errors import ReplyError, ReplyRefusedError, ReplyTruncatedError, ReplyValidationError
+from ..providers.structured_support import StructuredMode
 from ..records import ChatCompletion, Choice
 from .mismatch import ValueMismatch
 from .parsed_completion import ParsedCompletion
-from .requests import ANSWER, Mode
+from .requests import ANSWER
 
 T = TypeVar("T")
 
-ReadText: TypeAlias = Callable[[str, Mode, list[str]], T]
+ReadText: TypeAlias = Callable[[str, StructuredMode, list[str]], T]
 """Makes the value of a text; gets how the schema was sent, and a list for warnings."""
 
 
-def parsed_completion(reply: ChatCompletion, read: ReadText[T], mode: Mode) -> ParsedCompletion[T]:
+def parsed_completion(
+    reply: ChatCompletion, read: ReadText[T], mode: StructuredMode, notes: Sequence[str] = ()
+) -> ParsedCompletion[T]:
     """`reply` with the values of its choices.
 
     Args:
         reply: a whole reply to a typed request.
         read: makes the value of a choice's text.
         mode: how the schema was sent.
+        notes: further lines for ``info.warnings``.
 
     Raises:
         ReplyError: no choice is a value; the error is that of the first one.
@@ -34,7 +38,7 @@ def parsed_completion(reply: ChatCompletion, read: ReadText[T], mode: Mode) -> P
         reply = attrs.evolve(reply, choices=[_with_arguments_as_text(each) for each in reply.choices])
     values: list[T] = []
     errors: list[ReplyError] = []
-    warnings: list[str] = []
+    warnings: list[str] = [*notes]
     for choice in reply.choices:
         try:
             values.append(_read_choice(choice, read, mode, warnings))
@@ -60,7 +64,7 @@ def _with_arguments_as_text(choice: Choice) -> Choice:
     return attrs.evolve(choice, message=message, finish_reason="stop" if ended else choice.finish_reason)
 
 
-def _read_choice(choice: Choice, read: ReadText[T], mode: Mode, warnings: list[str]) -> T:
+def _read_choice(choice: Choice, read: ReadText[T], mode: StructuredMode, warnings: list[str]) -> T:
     message, text = choice.message, choice.message.content or ""
     if message.refusal or choice.finish_reason == "content_filter":
         why = "the model refused" if message.refusal else "a content filter ended the reply"

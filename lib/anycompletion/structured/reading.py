@@ -6,8 +6,8 @@ import re
 from typing import Protocol, TypeVar
 
 from ..codecs.lenient import NotJSONError
+from ..providers.structured_support import StructuredMode
 from .mismatch import ValueMismatch
-from .requests import Mode
 from .tolerant_json import check_depth, plain_json, values_in
 
 T_co = TypeVar("T_co", covariant=True)
@@ -32,7 +32,7 @@ NO_JSON = "a JSON object"
 _FENCE = r"```[\w+-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```"
 
 
-def read_value(text: str, plan: SupportsDecode[T], mode: Mode, warnings: list[str]) -> T:
+def read_value(text: str, plan: SupportsDecode[T], mode: StructuredMode, warnings: list[str]) -> T:
     """The value in the text of a reply.
 
     Args:
@@ -57,7 +57,7 @@ def read_value(text: str, plan: SupportsDecode[T], mode: Mode, warnings: list[st
     return _read_tolerantly(text, plan, mode, warnings)
 
 
-def _read_tolerantly(text: str, plan: SupportsDecode[T], mode: Mode, warnings: list[str]) -> T:
+def _read_tolerantly(text: str, plan: SupportsDecode[T], mode: StructuredMode, warnings: list[str]) -> T:
     stripped = text.strip("\ufeff \t\r\n")
     fenced = re.fullmatch(_FENCE, stripped, re.DOTALL)
     inner = stripped if fenced is None else fenced[1]

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import attrs
 
 from .._async import is_async_function
 from ..errors import InvalidRequestError
 from ..providers import Provider
+from ..providers.structured_support import STRUCTURED_MODES, ParseMode, StructuredMode
 from ..records import ChatCompletion, ChatRequest
 from .mismatch import ValueMismatch
 from .parsed_choices import parsed_completion
 from .parsed_completion import ParsedCompletion
 from .reading import read_value
-from .requests import Mode, can_force_tool, typed_request
+from .requests import typed_request
+from .schemas import PreparedSchema, forces_tool, resolve_mode, schema_for
 from .types import TypePlan, compile_type
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
-ParseMode: TypeAlias = Literal["auto", "schema", "tool", "json", "prompt"]
-"""How the type is sent: "schema" as the format of the reply, "tool" as the parameters of a function that has to be
-called, "json" in the prompt with the provider's JSON mode, "prompt" in the prompt alone; "auto" is what suits the
-provider."""
+_MODES = ("auto", *STRUCTURED_MODES)
 
-_MODES = ("auto", "schema", "tool", "json", "prompt")
-
-
-class SupportsValidateJSON(Protocol[T_co]):
-    """A validator of JSON with a schema; pydantic's `TypeAdapter` is one."""
-
-    def validate_json(self, data: str | bytes, /) -> T_co:
-        """The value of the JSON."""
-        ...
-
-    def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema."""
-        ...
+_MAX_PREPARED = 256
+"""Models of one type whose schemas are kept."""
 
 
 @attrs.frozen(eq=False)
@@ -46,7 +34,7 @@ class TypedRequest:
     """A request for a value, and what was decided for it."""
 
     request: ChatRequest
-    mode: Mode
+    mode: StructuredMode
     notes: tuple[str, ...] = ()
     """What the schema that is sent leaves out of the type, for ``info.warnings``."""
 
@@ -65,16 +53,31 @@ class ReplyType(Generic[T]):
 
         Args:
             request: without tools and `response_format`.
-            provider: the provider, as the variant that is asked.
-            model: the provider's own name of the model.
+            provider: the provider.
+            model: the model as the caller wrote it after the provider's name: it may name a variant.
 
         Raises:
             UnsupportedParameterError: the provider has no such mode, or cannot be strict with this type.
         """
-        mode: Mode = "schema" if self.mode == "auto" else self.mode
-        forced = mode != "tool" or can_force_tool(request, provider.dialect, model)
-        typed = typed_request(request, self.plan.name, self.plan.schema, mode, strict=self.strict, forced=forced)
-        return TypedRequest(typed, mode)
+        mode, prepared = self._prepared(provider, model)
+        forced = mode != "tool" or forces_tool(provider, model, request.given())
+        typed = typed_request(request, self.plan.name, prepared.schema, mode, strict=prepared.strict, forced=forced)
+        return TypedRequest(typed, mode, prepared.notes)
+
+    def _prepared(self, provider: Provider, model: str) -> tuple[StructuredMode, PreparedSchema]:
+        """The mode and the schema for a model; made once for each type and model."""
+        kept = _PREPARED.setdefault(self.plan, {})
+        key = (provider.name, model, self.mode, self.strict)
+        found = kept.get(key)
+        if found is not None and found[0] is provider:
+            return found[1:]
+        schema = self.plan.schema
+        mode = resolve_mode(provider, model, {}, schema, mode=self.mode, strict=self.strict)
+        prepared = schema_for(provider, model, schema, mode=mode, strict=self.strict)
+        if len(kept) >= _MAX_PREPARED:
+            kept.clear()
+        kept[key] = (provider, mode, prepared)
+        return mode, prepared
 
     def read(self, reply: ChatCompletion, typed: TypedRequest) -> ParsedCompletion[T]:
         """A reply to a typed request, with its values.
@@ -82,9 +85,9 @@ class ReplyType(Generic[T]):
         Raises:
             ReplyError: no choice is a value of the type.
         """
-        return parsed_completion(reply, self.read_text, typed.mode)
+        return parsed_completion(reply, self.read_text, typed.mode, typed.notes)
 
-    def read_text(self, text: str, mode: Mode, warnings: list[str]) -> T:
+    def read_text(self, text: str, mode: StructuredMode, warnings: list[str]) -> T:
         """The value in the text of a choice.
 
         Raises:
@@ -100,6 +103,13 @@ class ReplyType(Generic[T]):
                 return value
             raise ValueMismatch(problem, "value")
         return value
+
+
+_Key: TypeAlias = tuple[str, str, ParseMode, bool | None]
+_PREPARED: WeakKeyDictionary[TypePlan[Any], dict[_Key, tuple[Provider, StructuredMode, PreparedSchema]]] = (
+    WeakKeyDictionary()
+)
+"""Type → provider's name, model, mode and strict → what was prepared for them."""
 
 
 def reply_type(into: object, options: Mapping[str, Any]) -> ReplyType[Any]:

@@ -5,15 +5,13 @@ Pure functions from one plain request to another; nothing here knows the type, o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, assert_never, cast
+from typing import Any, assert_never, cast
 
 import attrs
 
 from ..codecs import json
-from ..dialects.base import EncodingReport
-from ..dialects.claude_thinking import encode_thinking
+from ..providers.structured_support import StructuredMode
 from ..records import (
     AssistantMessage,
     ChatRequest,
@@ -24,10 +22,6 @@ from ..records import (
     SystemMessage,
     UserMessage,
 )
-
-Mode: TypeAlias = Literal["schema", "tool", "json", "prompt"]
-"""How the schema is sent: as the format of the reply, as the parameters of a tool, or in the prompt, with or without
-the provider's JSON mode."""
 
 ANSWER = "answer"
 """Name of the tool whose arguments are the reply in tool mode."""
@@ -40,7 +34,13 @@ _TOOL_INSTRUCTION = f"Reply by calling the tool {ANSWER}, once."
 
 
 def typed_request(
-    request: ChatRequest, name: str, schema: Mapping[str, Any], mode: Mode, *, strict: bool | None, forced: bool = True
+    request: ChatRequest,
+    name: str,
+    schema: Mapping[str, Any],
+    mode: StructuredMode,
+    *,
+    strict: bool | None,
+    forced: bool = True,
 ) -> ChatRequest:
     """`request`, which asks for a value of the schema.
 
@@ -101,14 +101,6 @@ def sent_schema(request: ChatRequest) -> Mapping[str, Any] | None:
             if instruction == _INSTRUCTION:
                 return cast("Mapping[str, Any]", json.loads(schema.encode()))
     return None
-
-
-def can_force_tool(request: ChatRequest, dialect: str, model: str) -> bool:
-    """Whether the provider lets a request demand a call: Claude's models refuse that while they think."""
-    if dialect != "anthropic_messages" and re.search("claude", model, re.IGNORECASE) is None:
-        return True
-    thinking, _ = encode_thinking(request.reasoning_effort, request.thinking, model, EncodingReport("drop"))
-    return thinking is None or thinking.get("type") == "disabled"
 
 
 def reask_request(request: ChatRequest, reply: str, problem: str) -> ChatRequest:

@@ -15,7 +15,7 @@ from .mismatch import ValueMismatch
 T = TypeVar("T")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class TypePlan(Generic[T]):
     """A type, compiled: what providers are sent, and how values are read."""
 
