@@ -177,6 +177,10 @@ class JournalError(CompletionError):
     """A batch journal cannot be read, written or locked."""
 
 
+class CacheMissError(CompletionError):
+    """A call with ``cache="only"`` has no stored reply; nothing was sent."""
+
+
 # --- replies that are not the value that was asked for ---
 
 

@@ -6,7 +6,7 @@ no coroutine; the chain runs when the stream is opened, and the stream delivers 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import isasyncgenfunction, isawaitable, isfunction
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -48,7 +48,7 @@ class Received(Protocol):
 class Terminal:
     """The end of a middleware chain: the client's own ways of making the call."""
 
-    __slots__ = ("complete", "receive", "stream", "target")
+    __slots__ = ("complete", "in_background", "receive", "stream", "target")
 
     def __init__(
         self,
@@ -56,11 +56,13 @@ class Terminal:
         stream: Callable[[ChatRequest, OptionValues, Warnings], CompletionStream],
         target: Callable[[ChatRequest, OptionValues, bool], Target],
         receive: Callable[[ChatRequest, CallOptions], Received],
+        in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.complete = complete
         self.stream = stream
         self.target = target
         self.receive = receive
+        self.in_background = in_background
 
 
 class CallNext:
@@ -138,6 +140,13 @@ class CallNext:
         """
         return self._terminal.target(request, parse_options(self._passed_on(request, options)[0]), self.stream)
 
+    def in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine for which the call does not wait; closing the client waits for it, for at most a second.
+
+        The coroutine must handle its own errors.
+        """
+        self._terminal.in_background(coroutine)
+
 
 Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable[Reply]]
 """``async (request, options, call_next) -> reply``, around the logical call.
@@ -145,8 +154,8 @@ Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable
 Its exceptions propagate: a `CompletionError` is the error of the call, or of the item of a batch. Any other one is
 raised as it is, also by `attempt`, and by the iteration over a batch, which it ends.
 
-`options` are those of this call, with aliases such as `forceTimeout` resolved (`timeout` is a `Timeout`), and the
-`tags` of its view; the other defaults still apply.
+`options` are those of this call, with aliases such as `forceTimeout` resolved (`timeout` is a `Timeout`), and `tags`
+and `cache` of its view; the other defaults still apply.
 A whole reply may be returned for a stream, and a stream for a whole reply: each is converted to what was asked for.
 """
 
@@ -174,6 +183,13 @@ class _MiddlewareOptions(dict[str, Any]):
 
     def __repr__(self) -> str:
         return f"<{', '.join(self) or 'no options'}>"
+
+
+def without_option(options: CallOptions, name: str) -> CallOptions:
+    """The options but one; themselves where that is not among them."""
+    if name not in options:
+        return options
+    return cast("CallOptions", _MiddlewareOptions({key: value for key, value in options.items() if key != name}))
 
 
 def _options_for_middleware(options: OptionValues) -> CallOptions:
@@ -296,4 +312,5 @@ __all__ = [
     "checked_middleware",
     "complete_through",
     "logger_middleware",
+    "without_option",
 ]

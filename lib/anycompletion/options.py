@@ -10,6 +10,7 @@ import attrs
 
 from ._boundary import UsageError, hides_frames
 from ._value import FrozenValue
+from .cache_control import CacheControl, CacheMode
 from .errors import InvalidRequestError
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
@@ -336,6 +337,8 @@ class CallOptions(TargetOptions, total=False):
     * `organization`, `project`: OpenAI's headers of these names.
     * `extra_body`, `extra_headers`, `extra_query`: fields of the JSON body, headers and query parameters that only the
       provider knows.
+    * `cache`: what the call does with the client's cache of replies, the middleware `anycompletion.caching.cached`: a
+      `CacheMode` or a `CacheControl`. A client without one refuses it.
     * `tags`: a mapping of strings, such as ``{"user": "7"}``, which is never sent: middleware and `logger_fn` see it,
       and log records (``ac_tags``) and spans have it. A call's tags replace those of its view.
     * `logger_fn`: called with a dict without secrets before the request and after the reply or error.
@@ -357,6 +360,8 @@ class CallOptions(TargetOptions, total=False):
     """Provider of a model that is written without one."""
     max_retries: int | None
     """Attempts after the first, for temporary errors. Default: the client's."""
+    cache: CacheMode | CacheControl | None
+    """What the call does with the cache of replies: "use" (default), "refresh", "skip", "only", or a `CacheControl`."""
     tags: Mapping[str, str] | None
     """Strings by name for middleware, `logger_fn`, log records and spans; they are never sent."""
     fill_choices: bool | None

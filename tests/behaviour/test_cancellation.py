@@ -109,8 +109,8 @@ def in_use(client: AsyncCompletion) -> list[str]:
 
 async def idle(client: AsyncCompletion) -> None:
     """Waits a few iterations of the loop until the client is idle; fails where it is not."""
-    if client_state(client).cancel_requests:
-        await asyncio.wait(client_state(client).cancel_requests, timeout=5)
+    if client_state(client).remaining_tasks:
+        await asyncio.wait(client_state(client).remaining_tasks, timeout=5)
     # A response that was read to its end may still wait for the end of its body.
     for iteration in range(MAX_ITERATIONS * 2):
         if not in_use(client):

@@ -17,7 +17,13 @@ EXTRAS = ("botocore", "cyclopts", "google", "opentelemetry", "redis", "rich", "s
 """Libraries that only extras install."""
 
 EXPENSIVE = (
-    *("anycompletion.batch", "anycompletion.cli", "anycompletion.structured", "anycompletion.testing"),
+    *(
+        "anycompletion.batch",
+        "anycompletion.caching",
+        "anycompletion.cli",
+        "anycompletion.structured",
+        "anycompletion.testing",
+    ),
     *("anycompletion.web", "cattrs"),
 )
 """Modules whose import takes more than 2 ms and that not every program needs."""
@@ -44,6 +50,7 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
 
 SUB_PACKAGES = (
     "batch",
+    "caching",
     "integrations.aws",
     "integrations.google",
     "integrations.otel",

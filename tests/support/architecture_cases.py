@@ -249,9 +249,9 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
     "msgspec": (
         "records/base.py",
         "import msgspec.json",
-        "records.base imports msgspec, which only client.configuration, client.key_binding, codecs, dialects, http, "
-        "providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, transport.timeouts may "
-        "import",
+        "records.base imports msgspec, which only caching, client.configuration, client.key_binding, codecs, dialects, "
+        "http, providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, transport.timeouts "
+        "may import",
     ),
     "anyio": ("transport/errors.py", "import anyio", "transport.errors imports anyio, which only testing may import"),
     "cyclopts": ("workers.py", "import cyclopts", "workers imports cyclopts, which only cli may import"),

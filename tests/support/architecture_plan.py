@@ -41,7 +41,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async", "_value"),
-    ("_boundary",),
+    ("_boundary", "cache_control"),
     ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),
     ("codecs",),
@@ -113,6 +113,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "dialects": "replies and chunks are decoded in one step, and differences of servers are Structs",
         "records.chunks": "chunks are Structs",
         "structured": "types out of JSON",
+        "caching": "stored replies are Structs",
     },
     "opentelemetry": {"integrations": "extra"},
     "pytest": {"testing": "the pytest plugin"},

@@ -65,6 +65,7 @@ SECTIONS = (
         _A,
         (
             *("CompletionError", "InvalidRequestError", "UnsupportedParameterError", "ConfigurationError"),
+            "CacheMissError",
             *("ClientClosedError", "JournalError", "APIError", "APIConnectionError", "APITimeoutError"),
             *("StreamInterruptedError", "APIResponseError", "APIStatusError", "BadRequestError"),
             *("ContextWindowExceededError", "ContentPolicyViolationError", "AuthenticationError"),
@@ -95,6 +96,21 @@ SECTIONS = (
         f"{_A}.structured",
         ("ParsedCompletion", "ParseMode", "SupportsValidateJSON", "StructuredSupport", "response_schema"),
         "What `AsyncCompletion.parse` takes and returns.",
+    ),
+    Section(
+        "anycompletion.caching",
+        f"{_A}.caching",
+        (
+            "cached",
+            "CacheMiddleware",
+            "CacheControl",
+            "CacheMode",
+            "CacheStore",
+            "MemoryStore",
+            "SQLiteStore",
+            "CacheStats",
+        ),
+        "A cache of replies; see [Reply cache](caching.md).",
     ),
     Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),
     Section(
@@ -162,9 +178,10 @@ LIKE_RECORD = ("to_dict", "from_dict")
 CONVERTED = ("Record", "ChatRequest", "ChatCompletion", "ChatCompletionChunk")
 
 INTERNAL = {
-    "ChatCompletion": ("keep_raw_json", "keep_own_json", "keep_raw_of"),
+    "ChatCompletion": ("keep_raw_json", "keep_own_json", "keep_raw_of", "undecoded_raw"),
     "ChatRequest": ("given", "cache_given"),
     "CompletionStream": ("as_source",),
+    "Target": ("extras",),
     "Provider": ("table", "own_model", "variant_of"),
     "ProviderVariant": ("table", "serves_only"),
     "Quirks": ("requires_call_ids", "param_support"),
@@ -176,5 +193,14 @@ INTERNAL = {
 """Members that have no underscore because other modules of the package use them."""
 
 
-NOT_CALLED = ("VertexToken", "CallNext", "CompletionStream", "BatchRun", "Telemetry", "LoopbackServer", "Headers")
+NOT_CALLED = (
+    "VertexToken",
+    "CacheMiddleware",
+    "CallNext",
+    "CompletionStream",
+    "BatchRun",
+    "Telemetry",
+    "LoopbackServer",
+    "Headers",
+)
 """Classes whose constructor is not for users."""

@@ -47,6 +47,8 @@ class BatchProgress:
     """Tokens of the answers, as far as providers counted them."""
     cost: float | None
     """Sum of the costs that providers reported, in their currency; None where none did."""
+    cached: int
+    """Items that the cache of replies answered; their tokens and costs are not counted here."""
     paused: Mapping[str, float]
     """Provider → seconds until its items are sent again, where it asked to wait or is away; empty as a rule."""
 
@@ -85,7 +87,7 @@ class ProgressCounter:
         self._paused = paused
         self._observer = observer
         self._done = self._failed = self._skipped = self._skipped_failed = 0
-        self._prompt_tokens = self._completion_tokens = 0
+        self._prompt_tokens = self._completion_tokens = self._cached = 0
         self._cost: float | None = None
         self._clock: Callable[[], float] = lambda: 0.0
         self._start = self._next_report = 0.0
@@ -102,6 +104,9 @@ class ProgressCounter:
         completion = result.completion
         if completion is None:
             self._failed += 1
+        elif completion.info.cached:
+            self._done += 1
+            self._cached += 1
         else:
             self._done += 1
             usage = completion.usage
@@ -157,6 +162,7 @@ class ProgressCounter:
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             cost=self._cost,
+            cached=self._cached,
             paused=self._paused(),
         )
 

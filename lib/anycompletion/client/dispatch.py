@@ -28,6 +28,9 @@ from .state import ClientState
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 
+_FOR_MIDDLEWARE = ("tags", "cache")
+"""Options of a view that middleware uses."""
+
 OnLoadRefusal: TypeAlias = Callable[[], None] | None
 
 _SHORTEST = 1e-3
@@ -80,7 +83,7 @@ class CallDispatcher:
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
-            return complete_through(call_next, request, self._with_tags(options))
+            return complete_through(call_next, request, self._for_middleware(options))
         calls = self._calls(request, options, stream=False, started=started)
         if on_load_refusal is not None:
             for call in calls:
@@ -97,7 +100,7 @@ class CallDispatcher:
         if chain:
             self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
-            chunks = MiddlewareChunks(call_next, request, self._with_tags(options))
+            chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
             keep_text = (self.defaults | options).get("keep_text") is not False
             return CompletionStream(chunks, usage_asked=usage_asked, keep_text=keep_text)
         calls = self._calls(request, options, stream=True, started=started)
@@ -143,9 +146,17 @@ class CallDispatcher:
             InvalidRequestError: no such provider, or an invalid option.
             ConfigurationError: no key, a key that cannot be sent, or no base URL.
         """
+        if self.middleware:
+            return self._without_cache().plan(model, options.without("cache"), stream=stream)
         plan = self._plan(ChatRequest(model, ""), options, stream=stream)
         plan.checked_key()
         return plan
+
+    def _without_cache(self) -> CallDispatcher:
+        """The dispatcher inside the middleware, which has used the options of a cache."""
+        inner = CallDispatcher(self.state, self.defaults.without("cache"), (), self.homes, self.warnings)
+        inner.plans = self.plans
+        return inner
 
     # --- middleware ---
 
@@ -163,7 +174,7 @@ class CallDispatcher:
         the one inside that sends.
         """
         is_past_logger = not self.middleware
-        defaults = self.defaults.without("logger_fn") if is_past_logger else self.defaults
+        defaults = (self.defaults.without("logger_fn") if is_past_logger else self.defaults).without("cache")
         inner = CallDispatcher(self.state, defaults, (), self.homes, self.warnings)
         inner.plans = self.plans
         received = ReceivedOptions(self._destination, request, self._defaults_for(options))
@@ -190,14 +201,21 @@ class CallDispatcher:
             return arrived(request, options, warnings).stream(request, rest_of(options))
 
         def target(request: ChatRequest, options: OptionValues, stream: bool) -> Target:
+            # Where a call would go is no question of its cache, whose option the middleware takes away later.
+            options = options.without("cache")
             return arrived(request, options, ()).target(request, options, stream)
 
-        return Terminal(complete, stream, target, functools.partial(ReceivedOptions, self._destination))
+        receive = functools.partial(ReceivedOptions, self._destination)
+        return Terminal(complete, stream, target, receive, self.state.finish_in_background)
 
-    def _with_tags(self, options: OptionValues) -> OptionValues:
-        """The options that middleware sees: those of the call, with the tags of its view where it has none."""
-        tags = self.defaults.get("tags")
-        return options if tags is None or "tags" in options else options | OptionValues({"tags": tags})
+    def _for_middleware(self, options: OptionValues) -> OptionValues:
+        """The options that middleware sees: those of the call, with those of its view that are for middleware."""
+        inherited = {
+            name: value
+            for name in _FOR_MIDDLEWARE
+            if name not in options and (value := self.defaults.get(name)) is not None
+        }
+        return options | OptionValues(inherited) if inherited else options
 
     def _defaults_for(self, options: OptionValues) -> dict[str, Any]:
         """The defaults of a call with `options`: its provider counts, and none of its other options."""

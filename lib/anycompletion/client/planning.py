@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ..calls import CallPlan, KeySource, ProviderState
-from ..dialects.base import EncodingReport, Target
+from ..dialects.base import EncodingReport, Target, TargetExtras
 from ..errors import ConfigurationError
 from ..options import EnvKey, Key, OptionValues
 from ..params import NATIVE, ParamTable
@@ -52,8 +52,10 @@ def plan_call(
 
     Raises:
         InvalidRequestError: no such provider.
-        ConfigurationError: no key, no base URL, or a base URL that the key is not for.
+        ConfigurationError: no key, no base URL, a base URL that the key is not for, or `cache` without a cache.
     """
+    if "cache" in options:
+        raise ConfigurationError("cache: this client has no cache of replies; pass middleware=[cached(...)]")
     provider, asked_model = resolve_model(model_name, options.get("provider"), client_state.providers)
     variant_name, model = provider.variant_of(asked_model)
     variant = provider.variants.get(variant_name)
@@ -74,6 +76,7 @@ def plan_call(
     spoken: Provider | ProviderVariant = variant or provider
     if variant is not None and model == asked_model:
         report.warn(f"asked as {provider.name}/{variant_name}/{model}: the model has no other endpoint")
+    headers = _provider_headers(provider_state, base_url, own_url)
     target = Target(
         provider=provider.name,
         model=model,
@@ -84,6 +87,8 @@ def plan_call(
         quirks=spoken.quirks,
         time_limit=options["timeout"].total,
         on_unsupported=options["on_unsupported"],
+        own_key=given_key is not None,
+        extras=TargetExtras(options, headers, variant_name),
     )
     return CallPlan(
         provider_state,
@@ -95,7 +100,7 @@ def plan_call(
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
-        headers=_provider_headers(provider_state, base_url, own_url),
+        headers=headers,
         extra_headers=_extra_headers(options, provider, report),
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -89,7 +89,7 @@ class ClientState:
         """The same without a limit, for as long as a call uses them: closing wakes those that wait."""
         self._adaptive: dict[str, WeakSet[AdaptiveConcurrency]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
-        self.cancel_requests: set[asyncio.Task[None]] = set()
+        self.remaining_tasks: set[asyncio.Task[None]] = set()
         self._start_gate = StartGate()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
@@ -177,7 +177,7 @@ class ClientState:
             headers=headers,
             region=_value_of_first_set(variables_of(provider.placeholders.get("region", ()))),
             start_call=self.start_call,
-            track_cancel_request=self.track_cancel_request,
+            track_cancel_request=self.track_remaining_task,
             accumulate=accumulated,
         )
 
@@ -238,10 +238,14 @@ class ClientState:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def track_cancel_request(self, task: asyncio.Task[None]) -> None:
-        """The same for a task that cancels work at a provider; closing lets it finish, for a moment."""
-        self.cancel_requests.add(task)
-        task.add_done_callback(self.cancel_requests.discard)
+    def track_remaining_task(self, task: asyncio.Task[None]) -> None:
+        """The same for a task that outlives its call; closing lets it finish, for a moment."""
+        self.remaining_tasks.add(task)
+        task.add_done_callback(self.remaining_tasks.discard)
+
+    def finish_in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine that belongs to no call any more; closing lets it finish, for a moment."""
+        self.track_remaining_task(asyncio.get_running_loop().create_task(coroutine))
 
     # --- closing ---
 
@@ -264,8 +268,8 @@ class ClientState:
             for state in self.provider_states.values():
                 stack.push_async_callback(state.transport.aclose)
             stack.callback(self._wake_all)
-            if self.cancel_requests:
-                await asyncio.wait(self.cancel_requests, timeout=CANCEL_GRACE)
+            if self.remaining_tasks:
+                await asyncio.wait(self.remaining_tasks, timeout=CANCEL_GRACE)
 
     def _detach_after_fork(self) -> None:
         """After a fork, connections and tasks belong to the parent."""

@@ -16,7 +16,7 @@ from .._value import Declaration, FrozenValue, Value
 from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import Headers, HttpRequest, HttpResponse
-from ..options import OnUnsupported
+from ..options import NO_OPTIONS, OnUnsupported, OptionValues
 from ..params import ParamTable
 from ..records import ChatCompletion, ChatRequest
 from ..records.chunks import ChatCompletionChunk
@@ -35,6 +35,42 @@ class DialectQuirks(Declaration):
     def param_support(self) -> ParamTable:
         """Parameter support that differs from the dialect's."""
         return {}
+
+
+class TargetExtras:
+    """What options and the provider's row add to a request; neither its repr nor a pickle has any of it.
+
+    Keys and headers with keys may be among it.
+    """
+
+    __slots__ = ("_reveal", "variant")
+
+    def __init__(
+        self, options: OptionValues = NO_OPTIONS, headers: Mapping[str, str] | None = None, variant: str = ""
+    ) -> None:
+        # In a closure, as in `Secret`.
+        self._reveal: Callable[[], tuple[OptionValues, Mapping[str, str]]] = lambda: (options, headers or {})
+        self.variant = variant
+        """The provider's other format in which the model is asked; "" for its main one."""
+
+    def __repr__(self) -> str:
+        return "TargetExtras(***)"
+
+    def __copy__(self) -> TargetExtras:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TargetExtras:
+        return self
+
+    def __reduce__(self) -> Any:
+        return TargetExtras, ()
+
+    def reveal(self) -> tuple[OptionValues, Mapping[str, str]]:
+        """The options of the call, with those of its view and client, and the headers of its provider."""
+        return self._reveal()
+
+
+_NO_EXTRAS = TargetExtras()
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -59,6 +95,10 @@ class Target(Value):
     """Seconds that the whole call may take; None is no limit."""
     on_unsupported: OnUnsupported = "raise"
     """What the encoder does with a part of the request that the format cannot express; see `EncodingReport`."""
+    own_key: bool = False
+    """Whether the call, or its view, has a key of its own."""
+    extras: TargetExtras = attrs.field(default=_NO_EXTRAS, repr=False, eq=False)
+    """What options and the provider's row add to a request."""
 
 
 class EncodingReport(msgspec.Struct, eq=False):

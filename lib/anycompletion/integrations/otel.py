@@ -209,7 +209,9 @@ class _CallSpan:
         invocation.response_model_name = _shown(completion.model)
         if completion.choices:
             invocation.finish_reasons = [_shown(choice.finish_reason) or "error" for choice in completion.choices]
-        usage = completion.usage
+        if completion.info.cached:
+            invocation.attributes["anycompletion.cached"] = True  # its tokens were counted by the call that paid them
+        usage = None if completion.info.cached else completion.usage
         if usage is not None:
             invocation.input_tokens, invocation.output_tokens = billable_tokens(usage)
             if usage.prompt_tokens_details is not None:

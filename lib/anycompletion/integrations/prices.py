@@ -58,8 +58,11 @@ def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
 
     Returns:
         Dollars, as a float like `reply.usage.cost`, so that the two add up; None where the provider, the model or the
-        tokens are unknown. Nothing is estimated, and prices are those of the day the reply was made.
+        tokens are unknown, and 0.0 for a reply from a cache. Nothing is estimated, and prices are those of the day the
+        reply was made.
     """
+    if reply.info.cached:
+        return 0.0
     usage = reply.usage
     if usage is None:
         return None

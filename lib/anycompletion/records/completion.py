@@ -250,6 +250,10 @@ class ChatCompletion(Record):
         """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
         self._raw_json = [part._undecoded() for part in parts]  # noqa: SLF001
 
+    def undecoded_raw(self) -> bytes | None:
+        """The JSON of `raw`, where it is known as bytes: b"" for the record's own JSON; None where it is not."""
+        return self._raw_json if isinstance(self._raw_json, bytes) else None
+
     def _undecoded(self) -> tuple[Any, Any]:
         return (self.raw, None) if self._raw_json == _OWN_JSON else (self._raw, self._raw_json)
 

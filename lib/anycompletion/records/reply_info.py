@@ -56,6 +56,12 @@ class ReplyInfo(Value):
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
     reasks: int = 0
     """For typed replies, how often the model was asked again because its reply did not fit."""
+    cached: bool = field(default=False, kw_only=True)
+    """Whether the reply is a stored one, so that nothing was sent."""
+    cache_age: float | None = field(default=None, kw_only=True)
+    """Seconds since a stored reply was received."""
+    cache_key: str | None = field(default=None, kw_only=True)
+    """Key of the reply in the store of the cache, if it may be there."""
 
     @property
     def rate_limit(self) -> RateLimitState | None:

@@ -15,7 +15,7 @@ _MAX_SHOWN_KEYWORD = 100
 
 _FAKE = "a canned reply comes from AsyncCompletion(providers=[FakeProvider(...)]) of anycompletion.testing"
 _MIDDLEWARE = "that is a middleware of the client: it may call another model, or return a reply of its own"
-_CACHE = "a cache of replies is a middleware of the client, which returns a reply of its own"
+_CACHE = "a cache of replies is middleware=[cached(MemoryStore())] of anycompletion.caching, and cache=... of a call"
 _TAGS = "write tags={...}, which middleware, logs and spans get, and the provider does not"
 _OBSERVERS = "that is a middleware of the client; logger_fn=... observes a single call"
 _CONNECTIONS = "connections belong to the client: AsyncCompletion(session=...), or proxy= and ssl_context="
@@ -41,7 +41,9 @@ _OF_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("engine", "deployment_id", "azure_deployment", "model_name"), "write model='provider/model'"),
     **dict.fromkeys(("drop_params", "additional_drop_params"), "write on_unsupported='drop', or 'warn'"),
     **dict.fromkeys(("mock_response", "mock_tool_calls", "mock_timeout"), _FAKE),
-    **dict.fromkeys(("caching", "cache", "cache_ttl", "no_cache"), _CACHE),
+    **dict.fromkeys(
+        ("caching", "cache_ttl", "no_cache", "no_store", "cache_params", "cache_key", "cache_group"), _CACHE
+    ),
     **dict.fromkeys(
         ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"), _MIDDLEWARE
     ),
@@ -111,6 +113,7 @@ _ENTRA_CLIENT = "write api_keys={'azure': BearerToken(...)}, or an async functio
 _OF_CLIENTS: Mapping[str, str] = {
     **dict.fromkeys(("api_key", "key", "keys", "token", "openai_api_key", "anthropic_api_key"), _KEYS),
     **dict.fromkeys(("base_url", "api_base", "endpoint", "url", "azure_endpoint"), _URLS),
+    **dict.fromkeys(("cache", "caching"), _CACHE),
     "auth_token": "write api_keys={'anthropic': BearerToken(...)}",
     **dict.fromkeys(("aws_access_key", "aws_access_key_id", "aws_secret_key", "aws_secret_access_key"), _AWS_CLIENT),
     **dict.fromkeys(("aws_profile", "aws_profile_name", "aws_session"), _AWS_CHAIN),
@@ -141,7 +144,7 @@ _OF_CLIENTS: Mapping[str, str] = {
 """Argument of a client → what to write; the names of calls that stand for something else come from `_OF_CALLS`."""
 
 _CLIENT_NAMES_OF_CALLS = (
-    *("drop_params", "additional_drop_params", "mock_response", "caching", "cache", "callbacks", "success_callback"),
+    *("drop_params", "additional_drop_params", "mock_response", "callbacks", "success_callback"),
     *("failure_callback", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"),
     *("model_list", "routing_strategy", "num_retries", "retries", "max_attempts", "retry_policy", "hooks"),
     *("cooldown_time", "allowed_fails", "context_window_fallback_dict"),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import attrs
 
 from .._async import is_async_function
-from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
+from ..options import CacheControl, DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
     SURROGATE_ERROR,
@@ -103,6 +103,16 @@ def check_timeout(value: Any, param: str) -> Timeout:
     given = {name: getattr(value, name) for name in ("total", "connect", "first_chunk", "idle")}
     checked = {name: None if limit is None else _seconds(limit, f"{param}.{name}") for name, limit in given.items()}
     return value if all(checked[name] is given[name] for name in given) else attrs.evolve(value, **checked)
+
+
+def check_cache(value: Any, param: str) -> CacheControl:
+    """A `CacheControl`; a text is its mode."""
+    if is_instance_strict(value, CacheControl):
+        return cast("CacheControl", value)
+    mode: Any = to_builtin(value)
+    if type(mode) is not str:
+        refuse(param, f"expected 'use', 'refresh', 'skip', 'only' or a CacheControl, found {type_name(value)}")
+    return CacheControl(cast("Any", mode))
 
 
 def check_headers(value: Any, param: str) -> dict[str, str]:
@@ -205,6 +215,7 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "provider": check_string,
     "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
+    "cache": check_cache,
     "tags": _texts,
     "fill_choices": check_flag,
     "keep_text": check_flag,

@@ -117,7 +117,10 @@ def _line(custom_id: str, result: Result) -> dict[str, Any]:
     return line
 
 
-_INFO = ("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings")
+_INFO = (
+    *("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings"),
+    *("cached", "cache_age", "cache_key"),
+)
 """The attributes of `ReplyInfo` that are written; headers are not."""
 
 

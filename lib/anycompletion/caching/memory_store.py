@@ -1,0 +1,144 @@
+"""MemoryStore: replies in this process's memory, at most so many bytes; the least recently used ones go first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import OrderedDict
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import NoReturn, Self
+
+from ..errors import InvalidRequestError
+from .cache_store import FINISHED, CacheStats, CacheStore, is_in_namespace
+
+_OVERHEAD = 370
+"""Bytes that an entry takes besides its key and its value: the objects around them and their places in the tables."""
+
+_OVERHEAD_OF_EXPIRY = 150
+"""The same for an entry with a lifetime."""
+
+_EXPIRED_PER_WRITE = 20
+"""Expired entries that a write removes at most, so that none takes long."""
+
+
+class MemoryStore(CacheStore):
+    """Store in the memory of this process, for the clients of one event loop.
+
+    Args:
+        max_bytes: memory that the entries may take, with what Python adds; the least recently used ones are dropped for
+            newer ones. Default 64 MiB. A value that takes more than a quarter is not stored.
+
+    It does not pickle: another process would have another cache. `SQLiteStore` is for several processes.
+    """
+
+    def __init__(self, *, max_bytes: int = 64 << 20) -> None:
+        self._max_bytes = checked_size(max_bytes)
+        self._entries: OrderedDict[str, tuple[bytes, float | None]] = OrderedDict()
+        """Key → value and when its lifetime ends; the least recently used first."""
+        self._expiries: list[tuple[float, str]] = []
+        """Heap of the ends of lifetimes; entries that were replaced or removed leave theirs behind."""
+        self._bytes = self._hits = self._misses = 0
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore {len(self._entries)} entries, {self._bytes} bytes>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a MemoryStore does not pickle: another process would have another cache; use a SQLiteStore")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def stats(self) -> CacheStats:
+        """Hits, misses, entries and bytes."""
+        return CacheStats(self._hits, self._misses, len(self._entries), self._bytes)
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None; does not wait."""
+        entry = self._entries.get(key)
+        if entry is not None and entry[1] is not None and entry[1] <= _now():
+            self._remove(key)
+            entry = None
+        if entry is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        self._entries.move_to_end(key)
+        return entry[0]
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> Awaitable[None]:
+        """Stores a value at once."""
+        self._remove(key)
+        self._remove_expired(_EXPIRED_PER_WRITE)
+        expires = None if ttl is None else _now() + ttl
+        size = _size(key, value, expires)
+        if size > self._max_bytes // 4:
+            return FINISHED
+        if expires is not None:
+            heapq.heappush(self._expiries, (expires, key))
+        self._entries[key] = (value, expires)
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            self._remove(next(iter(self._entries)))
+        if len(self._expiries) > 2 * len(self._entries) + _EXPIRED_PER_WRITE:
+            self._expiries = [(expires, key) for key, (_, expires) in self._entries.items() if expires is not None]
+            heapq.heapify(self._expiries)
+        return FINISHED
+
+    async def delete(self, key: str) -> None:
+        """Removes a value, if there is one."""
+        self._remove(key)
+
+    async def clear(self, namespace: str = "") -> int:
+        """Removes all values of a namespace, or for "" all there are; returns their number."""
+        found = [key for key in self._entries if is_in_namespace(key, namespace)]
+        for key in found:
+            self._remove(key)
+        return len(found)
+
+    async def aclose(self) -> None:
+        """Removes all values."""
+        await self.clear()
+
+    def _remove(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= _size(key, *entry)
+
+    def _remove_expired(self, count: int) -> None:
+        now = _now()
+        while count and self._expiries and self._expiries[0][0] <= now:
+            expires, key = heapq.heappop(self._expiries)
+            entry = self._entries.get(key)
+            if entry is not None and entry[1] == expires:
+                self._remove(key)
+            count -= 1
+
+
+def _now() -> float:
+    """Seconds on the clock of the event loop, which tests may set."""
+    return asyncio.get_running_loop().time()
+
+
+def _size(key: str, value: bytes, expires: float | None) -> int:
+    return len(key) + len(value) + _OVERHEAD + (0 if expires is None else _OVERHEAD_OF_EXPIRY)
+
+
+def checked_size(max_bytes: object) -> int:
+    """The size of a store.
+
+    Raises:
+        InvalidRequestError: it is no positive integer.
+    """
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
+        raise InvalidRequestError("max_bytes: expected a positive integer", param="max_bytes")
+    return max_bytes
+
+
+__all__ = ["MemoryStore"]
