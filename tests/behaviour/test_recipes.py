@@ -25,7 +25,6 @@ from anycompletion.testing import FakeProvider
 from support.pages import DOCS, snippets_of
 
 KEY, OTHER_KEY = "key-of-the-caller", "another-key-of-the-caller"
-CUSTOMER = {"customer": "a"}
 
 
 def names_of(part: str, page: str = "middleware.md") -> dict[str, Any]:
@@ -174,56 +173,6 @@ async def test_redacted_text_is_not_sent_and_comes_back(stream: bool) -> None:
     assert question in whole.text
     assert not any("example.com" in text for text in sent(fake))
     assert "From <address-1> to <address-2>, and back to <address-1>" in sent(fake)[0]
-
-
-async def test_a_cached_request_is_sent_once() -> None:
-    """Requests that come at the same time would all be sent, or a stream would neither use nor fill the cache."""
-    fake = FakeProvider()
-    async with AsyncCompletion(providers=[fake], middleware=[names_of("class Cache:")["Cache"]()]) as app:
-        client = app.with_options(tags=CUSTOMER)
-        replies = await asyncio.gather(*(client.create("openai/gpt-4o-mini", "Hi") for _ in range(3)))
-        async with client.stream("openai/gpt-4o-mini", "Hi") as stream:
-            text = "".join([piece async for piece in stream.text])
-        assert ({reply.text for reply in replies}, len(fake.requests)) == ({text}, 1)
-        async with client.stream("openai/gpt-4o-mini", "Bye") as stream:
-            await stream.get_final_completion()
-        await client.create("openai/gpt-4o-mini", "Bye")
-        assert len(fake.requests) == 2
-        await client.create("openai/gpt-4o-mini", "Bye", temperature=1)
-        assert len(fake.requests) == 3
-
-
-@pytest.mark.parametrize(
-    "options", [{"extra_body": {"safe": True}}, {"tags": {"customer": "b"}}, {"base_url": "https://other.example/v1"}]
-)
-async def test_replies_are_not_shared_beyond_what_was_sent(options: Any) -> None:
-    """A caller would get the reply to another request, of another server, or of another tenant."""
-    fake, cache = FakeProvider(), names_of("class Cache:")["Cache"]()
-    async with AsyncCompletion(providers=[fake], middleware=[cache]) as app:
-        client = app.with_options(tags=CUSTOMER)
-        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY)
-        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY, **options)
-        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY, **options)
-    assert len(fake.requests) == 2
-    assert not cache._locks
-
-
-async def test_replies_without_a_customer_are_not_cached() -> None:
-    """Callers with keys of their own, but without the tag, would get each other's replies."""
-    fake = FakeProvider()
-    async with AsyncCompletion(providers=[fake], middleware=[names_of("class Cache:")["Cache"]()]) as client:
-        for _ in range(2):
-            await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY)
-    assert len(fake.requests) == 2
-
-
-async def test_the_cache_forgets() -> None:
-    """A service would run out of memory."""
-    fake, cache = FakeProvider(), names_of("class Cache:")["Cache"](size=2)
-    async with AsyncCompletion(providers=[fake], middleware=[cache]) as client:
-        for question in ("a", "b", "c", "a"):
-            await client.create("openai/gpt-4o-mini", question, tags=CUSTOMER)
-    assert (len(fake.requests), len(cache._replies)) == (4, 2)
 
 
 async def test_an_empty_reply_is_asked_for_again() -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NoReturn, TypeAlias, cast
 
 from .._async import is_async_function
+from ..cache_control import CacheControl
 from ..dialects.base import Target
 from ..errors import CompletionError, InvalidRequestError
 from ..middleware import CallNext, Reply, without_option
-from ..options import CacheControl, CallOptions
+from ..options import CallOptions
 from ..records import ChatRequest
 from ..validation import check_options, validate_request
 from .cache_keys import has_own_credentials, reply_key

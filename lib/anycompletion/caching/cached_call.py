@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import attrs
 
+from ..cache_control import CacheControl
 from ..dialects.base import Target
 from ..errors import APIError, APITimeoutError, CacheMissError
 from ..middleware import CallNext, Reply
-from ..options import CacheControl, CallOptions
+from ..options import CallOptions
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
 from ..streaming import CompletionStream
 from .single_flight import Flight, FlightOutcome, join_flight

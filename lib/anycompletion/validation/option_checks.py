@@ -9,7 +9,8 @@ from typing import Any, cast
 import attrs
 
 from .._async import is_async_function
-from ..options import CacheControl, DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
+from ..cache_control import CacheControl
+from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
     SURROGATE_ERROR,
