@@ -33,6 +33,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "records": "requests that fakes receive and replies that they give",
         "redaction": "recordings must not contain keys",
         "streaming.accumulator": "the reply of a recorded stream",
+        "structured": "values as fake replies, in the form in which they are asked for",
         "transport": "a fake transport has the types of the real one",
     },
     "__main__": {"cli": "`python -m anycompletion` is the command line"},

@@ -128,6 +128,7 @@ SECTIONS = (
         f"{_A}.testing",
         (
             *("FakeProvider", "FakeReply", "FakeAnswer", "FakePiece", "FakeRequest", "NoReplyLeft", "tool_call"),
+            "ParsedReply",
             *("SimulatorServer", "SimulatorReply", "RecordedRequest", "Fault", "Faults", "FAULTS", "RawStep"),
             *("Recorder", "Recording", "RecordedCall", "load_folder", "ReplayServer", "Segmentation", "RandomCuts"),
             *("LoopbackServer", "block_network", "NetworkBlockedError"),

@@ -12,6 +12,7 @@ from ..providers.structured_support import StructuredMode
 from ..records import ChatCompletion, Choice
 from .mismatch import ValueMismatch
 from .parsed_completion import ParsedCompletion
+from .partial import partial_data
 from .requests import ANSWER
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ ReadText: TypeAlias = Callable[[str, StructuredMode, list[str]], T]
 
 
 def parsed_completion(
-    reply: ChatCompletion, read: ReadText[T], mode: StructuredMode, notes: Sequence[str] = ()
+    reply: ChatCompletion, read: ReadText[T], mode: StructuredMode, *, is_wrapped: bool, notes: Sequence[str] = ()
 ) -> ParsedCompletion[T]:
     """`reply` with the values of its choices.
 
@@ -29,21 +30,26 @@ def parsed_completion(
         reply: a whole reply to a typed request.
         read: makes the value of a choice's text.
         mode: how the schema was sent.
+        is_wrapped: whether the value is the member of an object made for it.
         notes: further lines for ``info.warnings``.
 
     Raises:
         ReplyError: no choice is a value; the error is that of the first one.
     """
-    if mode == "tool":
-        reply = attrs.evolve(reply, choices=[_with_arguments_as_text(each) for each in reply.choices])
+    choices: list[Choice] = []
     values: list[T] = []
     errors: list[ReplyError] = []
     warnings: list[str] = [*notes]
-    for choice in reply.choices:
+    for given in reply.choices:
+        choice, sent = _as_text(given, mode)
+        choices.append(choice)
         try:
-            values.append(_read_choice(choice, read, mode, warnings))
+            _raise_if_incomplete(choice, is_wrapped)
+            values.append(_read_choice(choice, read, sent, warnings))
         except ReplyError as failure:
-            errors.append(failure)
+            errors.append(failure.with_traceback(None))
+    if mode == "tool":
+        reply = attrs.evolve(reply, choices=choices)
     if warnings:
         info = reply.info
         reply = attrs.evolve(reply, info=attrs.evolve(info, warnings=[*info.warnings, *warnings]))
@@ -54,27 +60,37 @@ def parsed_completion(
     return ParsedCompletion.of(reply, reply.choices, values, errors)
 
 
-def _with_arguments_as_text(choice: Choice) -> Choice:
-    """A choice whose content is the arguments of its call of `answer`; itself where it has no such call."""
+def _as_text(choice: Choice, mode: StructuredMode) -> tuple[Choice, StructuredMode]:
+    """A choice with the value as its content, and how the schema was sent for it.
+
+    In tool mode, a choice without a call of the tool is read as the reply to a prompt: its text may be the value.
+    """
+    if mode != "tool":
+        return choice, mode
     call = next((each for each in choice.message.tool_calls or () if each.function.name == ANSWER), None)
     if call is None:
-        return choice
+        return choice, "prompt"
     message = attrs.evolve(choice.message, content=call.function.arguments, tool_calls=None, parts=None)
-    ended = choice.finish_reason in ("tool_calls", "function_call")
-    return attrs.evolve(choice, message=message, finish_reason="stop" if ended else choice.finish_reason)
+    reason = "stop" if choice.finish_reason in ("tool_calls", "function_call") else choice.finish_reason
+    return attrs.evolve(choice, message=message, finish_reason=reason), mode
 
 
-def _read_choice(choice: Choice, read: ReadText[T], mode: StructuredMode, warnings: list[str]) -> T:
+def _raise_if_incomplete(choice: Choice, is_wrapped: bool) -> None:
+    """Raises for a refusal, and for a text that was cut."""
     message, text = choice.message, choice.message.content or ""
     if message.refusal or choice.finish_reason == "content_filter":
         why = "the model refused" if message.refusal else "a content filter ended the reply"
         raise ReplyRefusedError(why, refusal=message.refusal or "", choice=choice.index, text=text)
     if choice.finish_reason == "length":
         why = "the reply was cut at the token limit before its value was complete"
-        raise ReplyTruncatedError(why, data=None, choice=choice.index, text=text)
+        data = partial_data(text, is_wrapped=is_wrapped)
+        raise ReplyTruncatedError(why, data=data, choice=choice.index, text=text)
+
+
+def _read_choice(choice: Choice, read: ReadText[T], mode: StructuredMode, warnings: list[str]) -> T:
+    text = choice.message.content or ""
     try:
-        # Where the tool was not called, the text may be the answer, as in a prompt's reply.
-        return read(text, "prompt" if mode == "tool" and message.tool_calls is None else mode, warnings)
+        return read(text, mode, warnings)
     except ValueMismatch as error:
         found = error
     raise _mismatch_error(found, choice.index, text)

@@ -85,7 +85,7 @@ class ReplyType(Generic[T]):
         Raises:
             ReplyError: no choice is a value of the type.
         """
-        return parsed_completion(reply, self.read_text, typed.mode, typed.notes)
+        return parsed_completion(reply, self.read_text, typed.mode, is_wrapped=self.plan.wrapped, notes=typed.notes)
 
     def read_text(self, text: str, mode: StructuredMode, warnings: list[str]) -> T:
         """The value in the text of a choice.

@@ -103,6 +103,11 @@ def sent_schema(request: ChatRequest) -> Mapping[str, Any] | None:
     return None
 
 
+def calls_answer(request: ChatRequest) -> bool:
+    """Whether a request asks for a call of the tool `answer`."""
+    return any(isinstance(tool, FunctionTool) and tool.function.name == ANSWER for tool in request.tools or ())
+
+
 def reask_request(request: ChatRequest, reply: str, problem: str) -> ChatRequest:
     """A typed request, followed by the reply that does not fit and by what is wrong with it."""
     # Providers refuse an empty message.

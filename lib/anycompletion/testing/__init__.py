@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .fake.backend import FakeRequest, NoReplyLeft
 from .fake.fake_provider import FakeProvider
+from .fake.parsed_replies import ParsedReply
 from .fake.replies import FakeAnswer, FakePiece, FakeReply, tool_call
 from .formats.simulated_reply import SimulatorReply
 from .network_guard import NetworkBlockedError, block_network
@@ -27,6 +28,7 @@ __all__ = [
     "LoopbackServer",
     "NetworkBlockedError",
     "NoReplyLeft",
+    "ParsedReply",
     "RandomCuts",
     "RawStep",
     "RecordedCall",

@@ -24,7 +24,7 @@ _NO_LOG = "prompts and replies are not logged; logger_fn and middleware get them
 _VERTEX_TOKEN = "write api_key=vertex_token(credentials), of anycompletion.integrations.google"
 _VERTEX_URL = "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or write base_url=..., which has both"
 _PRICES = "prices are those of anycompletion.integrations.prices.cost(reply)"
-_STRUCTURED = "write response_format={'type': 'json_schema', ...}; instructor.from_litellm(client.create) takes models"
+_STRUCTURED = "await client.parse(model, messages, MyClass), whose reply has .parsed"
 _ENTRA = "write api_key=BearerToken(...), or an async function that returns a token, for an azure/... model"
 _AWS = "write api_key=AWSCredentials(access_key_id, secret_access_key, session_token)"
 _AWS_CHAIN = "pass AWSCredentialChain(profile=...) of anycompletion.integrations.aws as the key"
@@ -78,7 +78,7 @@ _OF_CALLS: Mapping[str, str] = {
     "reasoning": "write reasoning_effort=..., or extra_body={'reasoning': ...}",
     "budget_tokens": "write thinking={'type': 'enabled', 'budget_tokens': ...}",
     **dict.fromkeys(("response_model", "output_format", "response_schema", "text_format"), _STRUCTURED),
-    **dict.fromkeys(("validation_context", "strict", "mode"), _STRUCTURED),
+    **dict.fromkeys(("validation_context", "strict", "mode", "into", "validate", "max_reasks"), _STRUCTURED),
     **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "base_model", "model_info"), _PRICES),
     **dict.fromkeys(("set_verbose", "debug"), "write verbose=True"),
     "web_search": "write web_search_options={...}",
@@ -155,7 +155,8 @@ def unknown_keyword(name: str, known: Iterable[str]) -> str:
     """The error text for an unknown keyword of a call; `known` are the right ones, of which the closest is named."""
     if name == "stream":
         return (
-            "'stream' is an argument of create and send only; stream() always streams, attempt() and batches never do"
+            "'stream' is an argument of create and send only; stream() and parse_stream() always stream, attempt(), "
+            "parse() and batches never do"
         )
     return _text(
         name, "keyword", _OF_CALLS.get(name), known, "a field only the provider has goes into extra_body={...}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool
 from .message_input import to_record
@@ -144,9 +144,9 @@ def _check_function(function: FunctionDefinition, place: str, seen: set[str]) ->
 
 
 def _response_format(value: Any, param: str) -> Any:
-    if isinstance(value, type):
-        form = f"{{'type': 'json_schema', 'json_schema': {{'name': {value.__name__!r}, 'schema': ...}}}}"
-        refuse(param, f"a class is no schema; write {form}, with its JSON schema")
+    if isinstance(value, type) or get_origin(value) is not None or hasattr(cast("Any", type(value)), "validate_json"):
+        name = value.__name__ if isinstance(value, type) else "the type"
+        refuse(param, f"a type is no format; await client.parse(model, messages, {name}), whose reply has .parsed")
     mapping = check_object(value, param, MAX_SCHEMA_DEPTH + 2)
     kind = mapping.get("type")
     if not isinstance(kind, str):

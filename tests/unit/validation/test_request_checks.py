@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from pydantic import TypeAdapter
 
 from anycompletion.codecs.json import dumps, to_wire
 from anycompletion.errors import InvalidRequestError
@@ -295,11 +296,16 @@ def test_endless_values(validate: Callable[[], object]) -> None:
         validate()
 
 
-def test_a_class_as_response_format_is_answered_with_what_to_write() -> None:
+class City:
+    """A class as callers pass it."""
+
+
+@pytest.mark.parametrize(
+    ("into", "name"),
+    [(City, "City"), (list[City], "the type"), (City | None, "the type"), (TypeAdapter(int), "the type")],
+)
+def test_a_type_as_response_format_is_answered_with_what_to_write(into: object, name: str) -> None:
     """Code of LiteLLM, which takes classes, would get an error that names an internal type."""
-
-    class City: ...
-
-    with pytest.raises(InvalidRequestError, match=r"a class is no schema; write .*'name': 'City'") as caught:
-        build(response_format=City)
+    with pytest.raises(InvalidRequestError, match=rf"await client\.parse\(model, messages, {name}\)") as caught:
+        build(response_format=into)
     assert caught.value.param == "response_format"

@@ -48,6 +48,7 @@ class FakeProvider:
             * a text;
             * a `ChatCompletion`, whose id, model and usage are kept where it has them;
             * an error of this package: the client raises it, or tries again, as if the provider had caused it;
+            * a `ParsedReply`, the value that `parse` and its relatives return;
             * a `ToolCall`, which `tool_call` makes: ``tool_call("weather", city="Oslo")``;
             * a list of texts, `ToolCall`s and `ChatCompletionChunk`s: the pieces of a reply in order. An error may be
               the last of them, and interrupts the stream;

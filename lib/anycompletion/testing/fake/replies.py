@@ -17,12 +17,13 @@ from ...streaming.accumulator import accumulated
 from ..formats.json_access import as_dict, text_of
 from ..formats.reply_script import ReplyScript, choice_chunks, interleave
 from ..formats.simulated_reply import count_tokens, split_text
+from .parsed_replies import ParsedReply, as_answer
 
 FakePiece: TypeAlias = str | ChatCompletionChunk | ToolCall | CompletionError
 """A piece of a reply: text, a tool call, a chunk, or as the last one the error that interrupts its stream."""
 
-FakeAnswer: TypeAlias = str | ChatCompletion | ToolCall | CompletionError | Sequence[FakePiece]
-"""A text, a completion, a call of a tool, an error to raise, or a list of the pieces of a reply."""
+FakeAnswer: TypeAlias = str | ChatCompletion | ToolCall | ParsedReply | CompletionError | Sequence[FakePiece]
+"""A text, a completion, a call of a tool, a value, an error to raise, or a list of the pieces of a reply."""
 
 FakeReply: TypeAlias = FakeAnswer | Callable[[ChatRequest], FakeAnswer | Awaitable[FakeAnswer]]
 """What `FakeProvider` replies with: a `FakeAnswer`, or a function, async or not, from the request to one."""
@@ -67,7 +68,7 @@ def check_reply(reply: object) -> FakeReply:
         name = reply.__name__
         example = f"{name}('...')" if issubclass(reply, CompletionError) else "a value of it"
         raise TypeError(f"a reply is no class: this is {name} itself; write {example}, or a function of the request")
-    if isinstance(reply, (str, ChatCompletion, ToolCall, CompletionError)) or callable(reply):
+    if isinstance(reply, (str, ChatCompletion, ToolCall, ParsedReply, CompletionError)) or callable(reply):
         return cast("FakeReply", reply)
     if isinstance(reply, (list, tuple)):
         pieces = cast("Sequence[object]", reply)
@@ -80,7 +81,7 @@ def check_reply(reply: object) -> FakeReply:
         )
     raise TypeError(
         "a reply is a text, a ChatCompletion, a ToolCall, an error of anycompletion, a list of pieces, or a function; "
-        f"this is a {type(reply).__name__}"
+        f"this is a {type(reply).__name__}; as a reply to parse, write ParsedReply(...)"
     )
 
 
@@ -88,7 +89,7 @@ def count_choices(answer: FakeAnswer) -> int:
     """The number of choices in an answer."""
     if isinstance(answer, ChatCompletion):
         return len(answer.choices)
-    if isinstance(answer, (str, ToolCall, CompletionError)):
+    if isinstance(answer, (str, ToolCall, ParsedReply, CompletionError)):
         return 1
     chunks = [each for each in answer if isinstance(each, ChatCompletionChunk)]
     return max([choice.index for chunk in chunks for choice in chunk.choices], default=0) + 1
@@ -142,6 +143,8 @@ def _total_usage(
 def _answer_parts(answer: FakeAnswer, defaults: ReplyDefaults) -> _AnswerParts:
     if isinstance(answer, CompletionError):
         raise TypeError("an error has no choices")
+    if isinstance(answer, ParsedReply):
+        answer = as_answer(answer, defaults.request)
     if isinstance(answer, str):
         choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
         return _whole_parts({}, [choice], _count_usage(defaults.request, answer), defaults)
