@@ -92,8 +92,10 @@ PURE = "a dialect is pure: it neither sends, retries, signs nor chooses a provid
 BYTES = "the transport carries bytes and does not know chat completions"
 CLI_MAY = "it may import the package itself, batch, testing"
 WEB_MAY = "it may import the package itself, codecs, errors, logs, records"
-TESTING_MAY = "it may import the package itself, codecs, errors, http, records, redaction, "
-    "streaming.accumulator, structured, transport"
+TESTING_MAY = (
+    "it may import the package itself, codecs, errors, http, records, redaction, streaming.accumulator, structured, "
+    "transport"
+)
 AIOHTTP = "which only testing, transport, web may import"
 
 IMPORTS: dict[str, tuple[str, str, str]] = {
