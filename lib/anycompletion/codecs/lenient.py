@@ -203,7 +203,7 @@ def loads(data: bytes, *, keep_surrogates: bool = False) -> Any:
     except (ValueError, RecursionError) as exc:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:
-        return value if keep_surrogates else _without_surrogates(value)
+        return value if keep_surrogates else replace_surrogates(value)
     raise NotJSONError(reason)
 
 
@@ -256,16 +256,16 @@ _NO_MARKS = bytes(set(range(256)) - set(b'[]{},"'))
 _SURROGATE = "[\ud800-\udfff]"
 
 
-def _without_surrogates(value: Any) -> Any:
+def replace_surrogates(value: Any) -> Any:
+    """JSON data with U+FFFD in place of lone surrogates."""
     match value:
         case str():
             return re.sub(_SURROGATE, "\ufffd", value)
         case list():
-            return [_without_surrogates(item) for item in cast("list[Any]", value)]
+            return [replace_surrogates(item) for item in cast("list[Any]", value)]
         case dict():
             return {
-                _without_surrogates(key): _without_surrogates(item)
-                for key, item in cast("dict[str, Any]", value).items()
+                replace_surrogates(key): replace_surrogates(item) for key, item in cast("dict[str, Any]", value).items()
             }
         case _:
             return value

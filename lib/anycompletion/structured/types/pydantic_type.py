@@ -1,0 +1,208 @@
+"""The compiled type of what pydantic validates, recognized by its methods; imports no pydantic."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+
+from ...codecs import json as codec
+from ..mismatch import ANY_KEY, ValueMismatch
+from .object_type import refusal
+from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, map_schema
+
+_OWN_TEXT = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
+"""Types of pydantic's errors whose texts may quote the value."""
+
+
+@attrs.frozen
+class PydanticSource:
+    """Functions of one pydantic type, which refer to it weakly."""
+
+    name: str
+    schema: dict[str, Any]
+    validate: Callable[[bytes], Any]
+    to_json: Callable[[Any], bytes]
+    accepts: Callable[[Any], bool]
+
+
+def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSource | None:
+    """What is known of a pydantic model, dataclass, `TypeAdapter`, or other type of its own; None for other types.
+
+    Args:
+        into: the type.
+        track: returns a weak reference to an object, and takes note of it.
+
+    Raises:
+        RuntimeError, NameError, TypeError, ValueError: pydantic has no schema for the type.
+    """
+    if not isinstance(into, type):
+        if not (hasattr(into, "validate_json") and hasattr(into, "json_schema") and hasattr(into, "dump_json")):
+            return None
+        adapter = track(into)
+        return PydanticSource(
+            "value",
+            into.json_schema(),
+            lambda data: adapter().validate_json(data),
+            lambda value: adapter().dump_json(value, by_alias=True),
+            lambda value: _is_valid(adapter(), value),
+        )
+    if hasattr(into, "model_json_schema") and hasattr(into, "model_validate_json"):
+        schema = cast("Any", into).model_json_schema(mode="validation")
+    elif "__pydantic_validator__" in vars(into):
+        schema = sys.modules["pydantic"].TypeAdapter(into).json_schema()
+    else:
+        return None
+    ref = track(into)
+    return PydanticSource(
+        into.__name__,
+        schema,
+        lambda data: _validator(ref()).validate_json(data),
+        lambda value: ref().__pydantic_serializer__.to_json(value, by_alias=True),
+        lambda value: isinstance(value, ref()),
+    )
+
+
+def _validator(cls: Any) -> Any:
+    return cls.__pydantic_validator__
+
+
+def _is_valid(adapter: Any, value: Any) -> bool:
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+class PydanticType(TypeNode):
+    """The compiled type of a pydantic type: the decoder returns plain data, which pydantic validates."""
+
+    wire = Any
+    is_leaf = True
+
+    def __init__(self, source: PydanticSource, tag: UnionTag | None = None) -> None:
+        self._source = source
+        self.tag = tag
+        kind = self._root().get("type")
+        self.kinds = frozenset({kind}) if kind in {"object", "array", "string"} else JSON_KINDS
+        self.build = self._validated
+
+    def _root(self) -> dict[str, Any]:
+        """The schema of the type itself, which pydantic puts among the definitions where it is recursive."""
+        schema = self._source.schema
+        if "$ref" in schema:
+            schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        return {key: item for key, item in schema.items() if key != "$defs"}
+
+    def schema(self, defs: SchemaDefs) -> dict[str, Any]:
+        """A reference to the definition of the type; its own definitions are lifted to the root."""
+        nested = self._source.schema.get("$defs", {})
+        scope = json.dumps(nested, sort_keys=True)
+
+        def lifted(schema: dict[str, Any]) -> dict[str, Any]:
+            out = {key: item for key, item in schema.items() if key != "discriminator"}
+            target = str(out.get("$ref", "")).removeprefix("#/$defs/")
+            if target in nested:
+                out |= reference(target, nested[target])
+            if isinstance(out.get("properties"), dict):
+                out["properties"] = {name: _untitled(item, name) for name, item in out["properties"].items()}
+            return out
+
+        def reference(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+            key = (name, scope, json.dumps(schema, sort_keys=True))
+            return defs.reference(key, name, lambda: map_schema(_untitled(schema, name), lifted))
+
+        root, name = self._root(), self._source.name
+        return reference(name, root if self.tag is None or self.tag.is_field else _tagged(root, self.tag))
+
+    def literal_members(self) -> dict[str, str | int]:
+        """The members that have one possible value."""
+        found: dict[str, str | int] = {}
+        for name, schema in self._root().get("properties", {}).items():
+            values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+            if len(values) == 1 and isinstance(values[0], (str, int)) and not isinstance(values[0], bool):
+                found[name] = values[0]
+        return found
+
+    def member_names(self) -> set[str]:
+        """The names of all members."""
+        return set(self._root().get("properties", {}))
+
+    def mismatch(self) -> ValueMismatch:
+        """The error of data of another type."""
+        return ValueMismatch("object" if self.kinds == {"object"} else self._source.name)
+
+    def fit(self, data: Any) -> Any:
+        """The data, which is validated only where a union selects the member that fits."""
+        if self.must_fit:
+            self._validated(data)
+        return data
+
+    def _validated(self, data: Any) -> Any:
+        if self.tag is not None and not self.tag.is_field and isinstance(data, dict):
+            data = {name: item for name, item in cast("dict[str, Any]", data).items() if name != self.tag.field}
+        try:
+            return self._source.validate(codec.dumps(data))
+        except ValueError as exc:
+            if not hasattr(exc, "errors"):
+                raise refusal(exc) from exc
+            raise self._mismatch_of(cast("Any", exc).errors(), data) from exc
+
+    def _mismatch_of(self, errors: list[dict[str, Any]], data: Any) -> ValueMismatch:
+        """The first of pydantic's errors, with its place in the data."""
+        first = errors[0]
+        parts: list[str | int] = []
+        declared = _all_names(self._source.schema)
+        for part in first["loc"]:
+            is_member = isinstance(data, dict) and part in data
+            if is_member or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+                data = data[part]
+                parts.append(part if isinstance(part, int) or part in declared else ANY_KEY)
+        kind = first["type"]
+        if kind == "missing":
+            parts.append(first["loc"][-1])
+            return ValueMismatch("a member, which is missing", parts=tuple(parts))
+        if kind == "extra_forbidden":
+            return ValueMismatch("no members besides those of the schema", parts=tuple(parts[:-1]))
+        is_own = kind in _OWN_TEXT or "url" not in first
+        expected = str(first["msg"]).removeprefix("Input should be ")
+        return ValueMismatch(expected, "value" if is_own else "schema", tuple(parts))
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is an instance of the class, or valid for the adapter."""
+        return self._source.accepts(value)
+
+    def dump(self, value: Any) -> Any:
+        """The value as JSON data, with the tag."""
+        plain = codec.loads(self._source.to_json(value))
+        if self.tag is None or self.tag.is_field:
+            return plain
+        return {self.tag.field: self.tag.value} | plain
+
+
+def _tagged(schema: dict[str, Any], tag: UnionTag) -> dict[str, Any]:
+    properties = {tag.field: {"type": "string", "const": tag.value}} | schema.get("properties", {})
+    return schema | {"properties": properties, "required": [tag.field, *schema.get("required", ())]}
+
+
+def _untitled(schema: Any, name: str) -> Any:
+    """A schema without the title that pydantic makes of a name."""
+    if isinstance(schema, dict) and schema.get("title") in {name, name.replace("_", " ").title()}:
+        return {key: item for key, item in cast("dict[str, Any]", schema).items() if key != "title"}
+    return schema
+
+
+def _all_names(schema: dict[str, Any]) -> set[str]:
+    """The names of the members of all objects in a schema."""
+    names: set[str] = set()
+
+    def collect(each: dict[str, Any]) -> dict[str, Any]:
+        names.update(each.get("properties", ()))
+        return each
+
+    map_schema(schema, collect)
+    return names

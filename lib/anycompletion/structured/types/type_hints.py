@@ -1,0 +1,59 @@
+"""Type hints of a class with the values of its type variables; imports nothing of the user's."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias, cast
+
+TypeVars: TypeAlias = Mapping[Any, Any]
+"""Type variable → its type, and the variables of that one."""
+
+
+def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, TypeVars]]:
+    """The annotations of a class and its bases, each with the type variables of the class that has it.
+
+    Raises:
+        NameError: an annotation in quotes has a name that the class's module does not have.
+    """
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError:
+        # A class inside a function refers to itself by a name that its module does not have.
+        hints = typing.get_type_hints(cls, localns=vars(cls) | {cls.__name__: cls}, include_extras=True)
+    owners = list(_generic_bases(cls, variables))
+    if typing.is_typeddict(cls):
+        owners.reverse()  # a TypedDict repeats the annotations of its bases
+    out: dict[str, tuple[Any, TypeVars]] = {}
+    own = [(inspect.get_annotations(owner), known) for owner, known in owners]
+    for name, hint in hints.items():
+        out[name] = (hint, next((known for names, known in own if name in names), {}))
+    return out
+
+
+def type_arguments(origin: Any, arguments: tuple[Any, ...], outer: TypeVars) -> TypeVars:
+    """The type variables of a generic class that is given arguments, which may have variables of an outer class."""
+    parameters = cast(
+        "tuple[Any, ...]", getattr(origin, "__parameters__", ()) or getattr(origin, "__type_params__", ())
+    )
+    return {name: (argument, outer) for name, argument in zip(parameters, arguments, strict=False)}
+
+
+def resolved_alias(alias: Any) -> Any:
+    """The type that a type alias stands for, with the types of the names that are in quotes.
+
+    Raises:
+        NameError: the module of the alias does not have a name.
+    """
+    holder = type("Holder", (), {"__annotations__": {"value": alias.__value__}, "__module__": alias.__module__})
+    return typing.get_type_hints(holder, include_extras=True)["value"]
+
+
+def _generic_bases(cls: type[Any], variables: TypeVars) -> Iterator[tuple[type[Any], TypeVars]]:
+    """The class and all its bases, each with its type variables."""
+    yield cls, variables
+    for base in getattr(cls, "__dict__", {}).get("__orig_bases__", cls.__bases__):
+        origin = typing.get_origin(base) or base
+        if isinstance(origin, type) and origin not in {object, typing.Generic}:
+            yield from _generic_bases(origin, type_arguments(origin, typing.get_args(base), variables))
