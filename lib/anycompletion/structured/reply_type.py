@@ -66,7 +66,7 @@ class ReplyType(Generic[T]):
 
     def _prepared(self, provider: Provider, model: str) -> tuple[StructuredMode, PreparedSchema]:
         """The mode and the schema for a model; made once for each type and model."""
-        kept = _PREPARED.setdefault(self.plan, {})
+        kept = _PREPARED.setdefault(self.plan.identity, {})
         key = (provider.name, model, self.mode, self.strict)
         found = kept.get(key)
         if found is not None and found[0] is provider:
@@ -106,9 +106,7 @@ class ReplyType(Generic[T]):
 
 
 _Key: TypeAlias = tuple[str, str, ParseMode, bool | None]
-_PREPARED: WeakKeyDictionary[TypePlan[Any], dict[_Key, tuple[Provider, StructuredMode, PreparedSchema]]] = (
-    WeakKeyDictionary()
-)
+_PREPARED: WeakKeyDictionary[object, dict[_Key, tuple[Provider, StructuredMode, PreparedSchema]]] = WeakKeyDictionary()
 """Type → provider's name, model, mode and strict → what was prepared for them."""
 
 

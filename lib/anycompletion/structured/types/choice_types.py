@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import enum
-import functools
-import operator
 from collections.abc import Iterable
 from typing import Any, Literal
 
 from ..mismatch import ValueMismatch
 from .scalar_types import NONE_TYPE, as_integer
 from .schema_words import schema_words
-from .type_node import ClassRef, SchemaDefs, TypeNode, json_kind
+from .type_node import ClassRef, SchemaDefs, TypeNode, class_union, json_kind
 
 _JSON_TYPES = frozenset({str, int, float, bool, NONE_TYPE})
 
@@ -44,14 +42,14 @@ class LiteralType(TypeNode):
     def __init__(self, values: tuple[Any, ...], enums: dict[type[Any], ClassRef]) -> None:
         self.values = json_values(values)
         self.kinds = frozenset(json_kind(value) for value in self.values)
-        self._members = {
+        self._members: dict[Any, ClassRef] = {
             (type(plain), plain): enums[type(value)]
             for value, plain in zip(values, self.values, strict=True)
             if isinstance(value, enum.Enum)
         }
-        types = {type(value) for value in self.values}
+        types: set[Any] = {type(value) for value in self.values}
         is_plain = types <= {str, int, NONE_TYPE}  # msgspec has no literals of booleans
-        self.wire = Literal[tuple(self.values)] if is_plain else _union(types)
+        self.wire = Literal[tuple(self.values)] if is_plain else class_union(sorted(types, key=repr))
         if self._members or not is_plain:
             self.build = self._member
 
@@ -92,10 +90,10 @@ class EnumType(TypeNode):
     def __init__(self, cls: type[enum.Enum], ref: ClassRef, description: str | None) -> None:
         self._ref = ref
         self._name = cls.__name__
-        values = json_values(cls)
+        values = json_values(list[Any](cls))
         self._schema = values_schema(values) | ({"description": description} if description else {})
         self.kinds = frozenset(json_kind(value) for value in values)
-        self.wire = _union({type(value) for value in values})
+        self.wire = class_union(sorted({type(value) for value in values}, key=repr))
         self.build = self._member
 
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
@@ -127,7 +125,3 @@ class EnumType(TypeNode):
     def dump(self, value: Any) -> Any:
         """The value of the member."""
         return value.value
-
-
-def _union(types: Iterable[type[Any]]) -> Any:
-    return functools.reduce(operator.or_, sorted(types, key=repr))

@@ -87,23 +87,24 @@ _Hints = Mapping[str, tuple[Any, TypeVars]]
 
 
 def _reader(cls: Any) -> Callable[[Any, _Hints], Iterator[ClassField]] | None:
+    known: Any = cls
     if not isinstance(cls, type):
         return None
-    if issubclass(cls, msgspec.Struct):
+    if issubclass(known, msgspec.Struct):
         return _struct
-    if attrs.has(cls):
+    if attrs.has(known):
         return _attrs_class
-    if dataclasses.is_dataclass(cls):
+    if dataclasses.is_dataclass(known):
         return _dataclass
-    if issubclass(cls, tuple) and hasattr(cls, "_field_defaults"):
+    if hasattr(known, "_field_defaults") and issubclass(known, tuple):
         return _named_tuple
     return None
 
 
 def class_description(cls: Any) -> str | None:
     """The class's own docstring; None where there is none, or where it was generated from the fields."""
-    text = vars(cls).get("__doc__")
-    if not isinstance(text, str) or text.startswith(f"{cls.__name__}("):
+    text = cast("str | None", cls.__dict__.get("__doc__"))
+    if text is None or text.startswith(f"{cls.__name__}("):
         return None
     return inspect.cleandoc(text) or None
 
@@ -119,7 +120,7 @@ def _dataclass(cls: Any, hints: _Hints) -> Iterator[ClassField]:
             field.name,
             field.name,
             field.name,
-            hint.type if isinstance(hint, dataclasses.InitVar) else hint,
+            cast("Any", hint).type if isinstance(hint, dataclasses.InitVar) else hint,
             variables,
             required=default is ABSENT and factory is None,
             default=_plain_default(default, factory),
@@ -156,7 +157,8 @@ def _converter_hint(cls: Any, field: attrs.Attribute[Any]) -> Any:
     """The type that a converter takes, where its annotation is more specific than `Any`."""
     found = inspect.get_annotations(cls.__init__).get(field.alias or field.name)
     if isinstance(found, str):
-        converter: Any = getattr(field.converter, "converter", field.converter)
+        given = cast("Any", field).converter
+        converter: Any = getattr(given, "converter", given)
         try:
             found = next(iter(typing.get_type_hints(converter, include_extras=True).values()), None)
         except (NameError, TypeError):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from ..mismatch import ANY_KEY, ValueMismatch
-from .type_node import SchemaDefs, TypeNode
+from .type_node import SchemaDefs, TypeNode, is_array, is_object
 
 
 class ArrayType(TypeNode):
@@ -39,7 +39,7 @@ class ArrayType(TypeNode):
 
     def fit(self, data: Any) -> Any:
         """A list whose items fit."""
-        if not isinstance(data, list):
+        if not is_array(data):
             raise self.mismatch()
         return _each(self.item.fit, data)
 
@@ -98,7 +98,7 @@ class TupleType(TypeNode):
 
     def fit(self, data: Any) -> Any:
         """A list of this size whose items fit."""
-        if not isinstance(data, list) or len(data) != len(self._items):
+        if not is_array(data) or len(data) != len(self._items):
             raise self.mismatch()
         return self._with_nodes(lambda pair: pair[0].fit(pair[1]), data)
 
@@ -110,9 +110,9 @@ class TupleType(TypeNode):
 
     def accepts(self, value: Any) -> bool:
         """Whether it is a tuple of this size whose items are accepted."""
-        if not isinstance(value, tuple) or len(value) != len(self._items):
+        if not isinstance(value, tuple) or len(items := cast("tuple[Any, ...]", value)) != len(self._items):
             return False
-        return all(node.accepts(item) for node, item in zip(self._items, value, strict=True))
+        return all(node.accepts(item) for node, item in zip(self._items, items, strict=True))
 
     def decoded_classes(self) -> list[type[Any]]:
         """The decoder makes the tuple."""
@@ -150,7 +150,7 @@ class MapType(TypeNode):
 
     def fit(self, data: Any) -> Any:
         """A dict whose keys and values fit."""
-        if not isinstance(data, dict):
+        if not is_object(data):
             raise self.mismatch()
         out: dict[str, Any] = {}
         for key, value in data.items():
@@ -171,7 +171,7 @@ class MapType(TypeNode):
 
     def accepts(self, value: Any) -> bool:
         """Whether it is a dict whose values are accepted."""
-        return isinstance(value, dict) and all(map(self._value.accepts, value.values()))
+        return is_object(value) and all(map(self._value.accepts, value.values()))
 
     def dump(self, value: Any) -> Any:
         """The dict with keys and values as in JSON."""

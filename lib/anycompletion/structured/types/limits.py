@@ -128,7 +128,7 @@ class TypeNotes:
     """The metadata of one `Annotated`."""
 
     limits: ValueLimits = ValueLimits()
-    schema: dict[str, Any] = attrs.Factory(dict)
+    schema: dict[str, Any] = attrs.Factory(dict[str, Any])
     """Members for the JSON Schema: description, title, examples, and those of `Meta(extra_json_schema=…)`."""
 
 
@@ -151,7 +151,7 @@ def read_notes(metadata: Iterable[Any]) -> TypeNotes:
                 notes.schema[name] = value
         notes.limits = attrs.evolve(notes.limits, **_limits_of(item))
         if type(item).__name__ == "Predicate":
-            predicates = (*notes.limits.predicates, item.func)
+            predicates = (*notes.limits.predicates, cast("Any", item).func)
             notes.limits = attrs.evolve(notes.limits, predicates=predicates)
     return notes
 

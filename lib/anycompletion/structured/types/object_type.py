@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from ..mismatch import ValueMismatch
 from .class_fields import ABSENT, ClassField, ClassSpec
-from .type_node import ClassRef, SchemaDefs, TypeNode, UnionTag, schema_name
+from .type_node import ClassRef, SchemaDefs, TypeNode, UnionTag, is_object, schema_name
 
 _MAX_REFUSAL = 500
 """Characters of the text of a constructor's exception that are kept."""
@@ -116,7 +116,7 @@ class ObjectType(TypeNode):
 
     def fit(self, data: Any) -> Any:
         """An object whose members fit; those that the class does not have are left out."""
-        if not isinstance(data, dict):
+        if not is_object(data):
             raise self.mismatch()
         out: dict[str, Any] = {}
         if self.tag is not None:
@@ -168,7 +168,7 @@ class ObjectType(TypeNode):
         """Whether it is an instance of the class, or a dict with the keys of the TypedDict."""
         if not self._is_dict:
             return isinstance(value, self._ref()) and (not self._is_generic or self._accepts_members(value))
-        if not isinstance(value, dict) or any(value.get(name) != tag for name, tag in self._constants.items()):
+        if not is_object(value) or any(value.get(name) != tag for name, tag in self._constants.items()):
             return False
         required = {member.argument for member in self._members if member.required}
         return required <= value.keys() <= {*self._constants, *self._arguments}

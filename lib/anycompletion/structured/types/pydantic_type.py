@@ -12,7 +12,7 @@ import attrs
 from ...codecs import json as codec
 from ..mismatch import ANY_KEY, ValueMismatch
 from .object_type import refusal
-from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, map_schema
+from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, is_array, is_object, map_schema
 
 _OWN_TEXT = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 """Types of pydantic's errors whose texts may quote the value."""
@@ -64,6 +64,13 @@ def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSour
         lambda value: ref().__pydantic_serializer__.to_json(value, by_alias=True),
         lambda value: isinstance(value, ref()),
     )
+
+
+def _has(data: Any, part: str | int) -> bool:
+    """Whether plain JSON data has a member or an item; parts of pydantic's paths may be names of its types."""
+    if isinstance(part, int):
+        return is_array(data) and part < len(data)
+    return is_object(data) and part in data
 
 
 def _validator(cls: Any) -> Any:
@@ -134,7 +141,7 @@ class PydanticType(TypeNode):
 
     def mismatch(self) -> ValueMismatch:
         """The error of data of another type."""
-        return ValueMismatch("object" if self.kinds == {"object"} else self._source.name)
+        return ValueMismatch("object" if self.kinds == frozenset({"object"}) else self._source.name)
 
     def fit(self, data: Any) -> Any:
         """The data, which is validated only where a union selects the member that fits."""
@@ -143,8 +150,8 @@ class PydanticType(TypeNode):
         return data
 
     def _validated(self, data: Any) -> Any:
-        if self.tag is not None and not self.tag.is_field and isinstance(data, dict):
-            data = {name: item for name, item in cast("dict[str, Any]", data).items() if name != self.tag.field}
+        if self.tag is not None and not self.tag.is_field and is_object(data):
+            data = {name: item for name, item in data.items() if name != self.tag.field}
         try:
             return self._source.validate(codec.dumps(data))
         except ValueError as exc:
@@ -158,8 +165,7 @@ class PydanticType(TypeNode):
         parts: list[str | int] = []
         declared = _all_names(self._source.schema)
         for part in first["loc"]:
-            is_member = isinstance(data, dict) and part in data
-            if is_member or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            if _has(data, part):
                 data = data[part]
                 parts.append(part if isinstance(part, int) or part in declared else ANY_KEY)
         kind = first["type"]
@@ -191,8 +197,8 @@ def _tagged(schema: dict[str, Any], tag: UnionTag) -> dict[str, Any]:
 
 def _untitled(schema: Any, name: str) -> Any:
     """A schema without the title that pydantic makes of a name."""
-    if isinstance(schema, dict) and schema.get("title") in {name, name.replace("_", " ").title()}:
-        return {key: item for key, item in cast("dict[str, Any]", schema).items() if key != "title"}
+    if is_object(schema) and schema.get("title") in {name, name.replace("_", " ").title()}:
+        return {key: item for key, item in schema.items() if key != "title"}
     return schema
 
 

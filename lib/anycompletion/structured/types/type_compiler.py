@@ -9,7 +9,7 @@ import types
 import typing
 import weakref
 from collections.abc import Callable, Hashable
-from typing import Annotated, Any, Literal, NoReturn, cast
+from typing import Annotated, Any, Literal, NoReturn, TypeGuard, cast
 
 from ...errors import InvalidRequestError
 from .alias_type import AliasType
@@ -148,7 +148,7 @@ class TypeCompiler:
     # --- classes ---
 
     def _class(self, cls: Any, arguments: tuple[Any, ...], variables: TypeVars, path: str) -> TypeNode:
-        if isinstance(cls, type) and issubclass(cls, enum.Enum):
+        if _is_enum(cls):
             try:
                 return EnumType(cls, self.track(cls), class_description(cls))
             except TypeError as exc:
@@ -239,6 +239,10 @@ def _flattened(hint: Any, variables: TypeVars) -> typing.Iterator[tuple[Any, Typ
             yield from _flattened(member, known)
         elif not _is_unset(member):
             yield member, known, metadata
+
+
+def _is_enum(cls: Any) -> TypeGuard[type[enum.Enum]]:
+    return isinstance(cls, type) and issubclass(cls, enum.Enum)
 
 
 def _is_unset(hint: Any) -> bool:

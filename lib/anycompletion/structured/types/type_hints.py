@@ -10,6 +10,8 @@ from typing import Any, TypeAlias, cast
 TypeVars: TypeAlias = Mapping[Any, Any]
 """Type variable → its type, and the variables of that one."""
 
+_NO_VARIABLES: TypeVars = {}
+
 
 def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, TypeVars]]:
     """The annotations of a class and its bases, each with the type variables of the class that has it.
@@ -28,7 +30,7 @@ def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, Typ
     out: dict[str, tuple[Any, TypeVars]] = {}
     own = [(inspect.get_annotations(owner), known) for owner, known in owners]
     for name, hint in hints.items():
-        out[name] = (hint, next((known for names, known in own if name in names), {}))
+        out[name] = (hint, next((known for names, known in own if name in names), _NO_VARIABLES))
     return out
 
 

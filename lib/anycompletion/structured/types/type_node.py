@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import attrs
 import msgspec
@@ -101,6 +101,25 @@ def convert(data: Any, wire: Any) -> Any:
         return msgspec.convert(data, wire, str_keys=True)
     except msgspec.ValidationError as exc:
         raise ValueMismatch(str(exc).partition(" - at ")[0].removeprefix("Expected ")) from None
+
+
+def is_object(data: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether plain JSON data is an object."""
+    return isinstance(data, dict)
+
+
+def is_array(data: Any) -> TypeGuard[list[Any]]:
+    """Whether plain JSON data is an array."""
+    return isinstance(data, list)
+
+
+def class_union(classes: Iterable[Any]) -> Any:
+    """The union of types, without the module typing, which caches its unions."""
+    found = list(classes)
+    union = found[0]
+    for each in found[1:]:
+        union = union | each
+    return union
 
 
 def json_kind(data: Any) -> str:

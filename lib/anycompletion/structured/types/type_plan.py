@@ -58,7 +58,7 @@ class CompiledType:
         """The value of JSON text."""
         check_nesting(data)
         try:
-            decoded = self.decode_wire(data)
+            decoded: Any = self.decode_wire(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             wire_value = self._decode_tolerantly(data)
         else:
@@ -83,6 +83,11 @@ class TypePlan(Generic[T]):
     _compiled: CompiledType
     _classes: list[Any] = attrs.field(repr=False)
     """Keeps the classes while the plan is in use."""
+
+    @property
+    def identity(self) -> object:
+        """An object that all plans of one type share, for weak caches of what depends on the type."""
+        return self._compiled
 
     @property
     def name(self) -> str:

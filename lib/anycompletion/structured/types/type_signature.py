@@ -21,11 +21,13 @@ def type_signature(hint: Any, variables: TypeVars) -> Hashable:
     arguments = typing.get_args(hint)
     origin = typing.get_origin(hint)
     if origin is Annotated:
-        metadata = tuple((type(item), item) for item in hint.__metadata__)
+        given: tuple[Any, ...] = hint.__metadata__
+        metadata = (*map(type, given), *given)
         hash(metadata)
         return ("Annotated", type_signature(arguments[0], variables), metadata)
     if origin is Literal:
-        return ("Literal", *((type(value), value) for value in arguments))
+        values: Any = [(type(value), value) for value in arguments]
+        return ("Literal", *values)
     if arguments:
         return (weak(origin), *(type_signature(argument, variables) for argument in arguments))
     return weak(hint)

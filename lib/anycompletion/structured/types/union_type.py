@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import decimal
-import functools
 import json
-import operator
 import types
 from collections.abc import Iterable
 from typing import Any, cast
@@ -13,7 +11,7 @@ from typing import Any, cast
 from ..mismatch import ValueMismatch
 from .collection_types import ArrayType, MapType
 from .scalar_types import AnyType, ScalarType
-from .type_node import SchemaDefs, TypeNode, convert, json_kind
+from .type_node import SchemaDefs, TypeNode, class_union, convert, is_object, json_kind
 
 _MOST_GENERAL = 3
 _GENERAL_SCALARS = {str: 2, decimal.Decimal: 1, float: 1}
@@ -35,7 +33,7 @@ class UnionType(TypeNode):
         self._tag_field = tagged[0][0].field if len(tagged) > 1 else None
         self._by_tag = {tag.value: member for tag, member in tagged}
         if _is_native(self.members):
-            self.wire = functools.reduce(operator.or_, (member.wire for member in self.members))
+            self.wire = class_union(member.wire for member in self.members)
             self._builds = {each: member.build for member in self.members for each in member.decoded_classes()}
             if any(self._builds.values()):
                 self.build = self._built_by_class
@@ -63,7 +61,7 @@ class UnionType(TypeNode):
         return member.built(convert(fitted, member.wire))
 
     def _select(self, data: Any) -> tuple[TypeNode, Any]:
-        if self._tag_field is not None and isinstance(data, dict) and (found := self._tagged(data)) is not None:
+        if self._tag_field is not None and is_object(data) and (found := self._tagged(data)) is not None:
             return found, found.fit(data)
         kind = json_kind(data)
         failures: list[ValueMismatch] = []
