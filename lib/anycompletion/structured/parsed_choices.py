@@ -22,7 +22,12 @@ ReadText: TypeAlias = Callable[[str, StructuredMode, list[str]], T]
 
 
 def parsed_completion(
-    reply: ChatCompletion, read: ReadText[T], mode: StructuredMode, *, is_wrapped: bool, notes: Sequence[str] = ()
+    reply: ChatCompletion,
+    read: ReadText[T],
+    mode: StructuredMode,
+    *,
+    is_wrapped: bool = False,
+    notes: Sequence[str] = (),
 ) -> ParsedCompletion[T]:
     """`reply` with the values of its choices.
 
@@ -54,9 +59,9 @@ def parsed_completion(
         info = reply.info
         reply = attrs.evolve(reply, info=attrs.evolve(info, warnings=[*info.warnings, *warnings]))
     for error in errors:
-        _add_details(error, reply)
+        add_details(error, reply)
     if not values:
-        raise errors[0] if errors else _add_details(ReplyValidationError("the reply has no choice", kind="json"), reply)
+        raise errors[0] if errors else add_details(ReplyValidationError("the reply has no choice", kind="json"), reply)
     return ParsedCompletion.of(reply, reply.choices, values, errors)
 
 
@@ -93,10 +98,11 @@ def _read_choice(choice: Choice, read: ReadText[T], mode: StructuredMode, warnin
         return read(text, mode, warnings)
     except ValueMismatch as error:
         found = error
-    raise _mismatch_error(found, choice.index, text)
+    raise mismatch_error(found, choice.index, text)
 
 
-def _mismatch_error(found: ValueMismatch, choice: int, text: str) -> ReplyValidationError:
+def mismatch_error(found: ValueMismatch, choice: int, text: str) -> ReplyValidationError:
+    """The error of a choice whose text does not fit."""
     match found.kind:
         case "json":
             why = f"the reply does not fit: expected {found.expected}"
@@ -111,7 +117,8 @@ def _mismatch_error(found: ValueMismatch, choice: int, text: str) -> ReplyValida
     )
 
 
-def _add_details(error: ReplyError, reply: ChatCompletion) -> ReplyError:
+def add_details(error: ReplyError, reply: ChatCompletion) -> ReplyError:
+    """The error, with what is known of the call that brought the reply."""
     info = reply.info
     error.provider, error.model, error.request_id = info.provider, info.model, info.request_id
     error.attempts, error.elapsed, error.headers = info.attempts, info.elapsed, info.headers or None
