@@ -21,6 +21,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "turns: 5 tokens: True",
         "follow-up: You said: Where is it?",
     ),
+    "batch_into": ("invoices: 2 ['float', 'float']", "totals: True"),
     "batch_rows": (
         "answered: ['1', '2'] failed: {'3': 'UnsupportedParameterError'}",
         "ordered: ['q0', 'q1']",

@@ -132,6 +132,8 @@ FREE_LIBRARIES = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
 TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {"client": "the type of the argument `session`"},
     "typing_extensions": {
+        "batch": "type variables with defaults, and TypeForm",
+        "client.batch_method": "TypeForm, by which checkers infer the type of a value",
         "client.typed_replies": "TypeForm, by which checkers infer the type of a value",
         "structured": "type variables with defaults, and TypeForm",
     },
@@ -147,13 +149,16 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
 """Module → module of a higher layer that it may import under ``if TYPE_CHECKING:`` only → why."""
 
 _EXTRA = "an extra, which may be missing"
+_TYPES = "few milliseconds, and many programs read text only"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
 FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
+    "batch.stored_results": {"anycompletion.structured": _TYPES},
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
         "anycompletion.client.model_list": "few programs list models",
-        "anycompletion.structured.parse": "few milliseconds, and many programs read text only",
+        "anycompletion.client.parsed_batch": _TYPES,
+        "anycompletion.structured.parse": _TYPES,
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},

@@ -88,13 +88,23 @@ SECTIONS = (
     Section(
         "anycompletion.batch",
         f"{_A}.batch",
-        ("BatchRun", "BatchProgress", "BatchItem", "BatchItems", "read_results", "UnwrittenError", "ConcurrencyLimit"),
+        (
+            *("BatchRun", "ParsedBatchRun", "BatchProgress", "BatchItem", "BatchItems", "read_results"),
+            *("UnwrittenError", "ConcurrencyLimit"),
+        ),
         "What `AsyncCompletion.batch` takes and returns.",
     ),
     Section(
         "anycompletion.structured",
         f"{_A}.structured",
-        ("ParsedCompletion", "ParseMode", "SupportsValidateJSON", "StructuredSupport", "response_schema"),
+        (
+            "ParsedCompletion",
+            "ParsedResult",
+            "ParseMode",
+            "SupportsValidateJSON",
+            "StructuredSupport",
+            "response_schema",
+        ),
         "What `AsyncCompletion.parse` takes and returns.",
     ),
     Section(
@@ -200,6 +210,7 @@ NOT_CALLED = (
     "CallNext",
     "CompletionStream",
     "BatchRun",
+    "ParsedBatchRun",
     "Telemetry",
     "LoopbackServer",
     "Headers",

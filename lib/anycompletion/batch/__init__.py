@@ -6,9 +6,20 @@ is bounded by one number: the items that were read and whose results were not ta
 """
 
 from .items import BatchItem, BatchItems
-from .journal import UnwrittenError, read_results
+from .journal import UnwrittenError
+from .parsed_run import ParsedBatchRun
 from .progress import BatchProgress
 from .provider_queues import ConcurrencyLimit
 from .run import BatchRun
+from .stored_results import read_results
 
-__all__ = ["BatchItem", "BatchItems", "BatchProgress", "BatchRun", "ConcurrencyLimit", "UnwrittenError", "read_results"]
+__all__ = [
+    "BatchItem",
+    "BatchItems",
+    "BatchProgress",
+    "BatchRun",
+    "ConcurrencyLimit",
+    "ParsedBatchRun",
+    "UnwrittenError",
+    "read_results",
+]

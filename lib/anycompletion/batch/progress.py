@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
+from ..errors import ReplyError
 from ..logs import observer_failed
 from ..records import Result
 from .journal import State
@@ -42,7 +43,7 @@ class BatchProgress:
     rate: float
     """Results per second, over the last half minute."""
     prompt_tokens: int
-    """Tokens of the answered requests, as far as providers counted them."""
+    """Tokens of the answered requests, also where the reply does not fit its type, as far as providers counted them."""
     completion_tokens: int
     """Tokens of the answers, as far as providers counted them."""
     cost: float | None
@@ -101,20 +102,22 @@ class ProgressCounter:
 
     def count(self, result: Result) -> None:
         """Counts a result."""
-        completion = result.completion
+        completion, error = result.completion, result.error
         if completion is None:
             self._failed += 1
+            usage = error.usage if isinstance(error, ReplyError) else None
         elif completion.info.cached:
             self._done += 1
             self._cached += 1
+            usage = None
         else:
             self._done += 1
             usage = completion.usage
-            if usage is not None:
-                self._prompt_tokens += usage.prompt_tokens or 0
-                self._completion_tokens += usage.completion_tokens or 0
-                if usage.cost is not None:
-                    self._cost = (self._cost or 0.0) + usage.cost
+        if usage is not None:
+            self._prompt_tokens += usage.prompt_tokens or 0
+            self._completion_tokens += usage.completion_tokens or 0
+            if usage.cost is not None:
+                self._cost = (self._cost or 0.0) + usage.cost
         now = self._clock()
         if now - self._samples[-1][0] >= _SAMPLE_INTERVAL:
             self._samples.append((now, self._done + self._failed))

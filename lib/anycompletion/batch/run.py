@@ -51,6 +51,7 @@ class BatchRun:
         ordered: bool = False,
         on_progress: object = None,
         disk_full_timeout: float = 60.0,
+        into: str | None = None,
     ) -> None:
         source, limit = ItemSource(requests), _concurrency(concurrency)
         queues = ProviderQueues(limit, client)
@@ -58,7 +59,7 @@ class BatchRun:
         self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._state = RunState(
-            RunJournal(_path(journal), disk_full_timeout),
+            RunJournal(_path(journal), disk_full_timeout, into),
             ResultQueue(ordered=bool(ordered)),
             ProgressCounter(source.total, lambda: queues.in_flight, lambda: queues.paused, _observer(on_progress)),
         )
@@ -75,7 +76,7 @@ class BatchRun:
         now = self.progress
         state = "closed" if self._closed else "new" if self._task is None else "ended" if self._ended else "running"
         counts = f"{now.done} done, {now.failed} failed, {now.skipped} skipped, {now.in_flight} in flight"
-        return f"<BatchRun {state}: {counts}>"
+        return f"<{type(self).__name__} {state}: {counts}>"
 
     @property
     def progress(self) -> BatchProgress:

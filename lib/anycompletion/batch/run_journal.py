@@ -17,12 +17,14 @@ class RunJournal:
     Args:
         path: the journal's file.
         disk_full_timeout: seconds that results wait for space on a full disk.
+        into: digest of the type that all replies are to be, where they have one.
     """
 
-    def __init__(self, path: Path | None, disk_full_timeout: float) -> None:
+    def __init__(self, path: Path | None, disk_full_timeout: float, into: str | None = None) -> None:
         self._path = path
         self._disk_full_timeout = disk_full_timeout
         self._journal: Journal | None = None
+        self._into = into
         self._keys = ItemKeys()
 
     @property
@@ -50,7 +52,7 @@ class RunJournal:
                 cancelled = error
         if cancelled is None:
             self._journal = opening.result()
-            self._keys = ItemKeys(self._journal.count)
+            self._keys = ItemKeys(self._journal.count, self._into)
             return
         if opening.exception() is None:
             opening.result().close()

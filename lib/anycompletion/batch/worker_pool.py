@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 from functools import partial
 
-from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError
+from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError, ReplyError
 from ..records import ChatRequest, Result
 from ..retry_policy import MAX_HINT, is_load_refusal, shows_outage, worth_retrying
 from .batch_client import BatchClient
@@ -144,7 +144,7 @@ class WorkerPool:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
-            answered = isinstance(error, APIStatusError) and not is_load_refusal(error) and not shows_outage(error)
+            answered = _is_answer(error)
             if self._return_to_queue(queue, item, error):
                 return None
             # Without the frames: they reference the request, and a run may keep many errors.
@@ -158,6 +158,8 @@ class WorkerPool:
     def _return_to_queue(self, queue: ProviderQueue, item: WorkItem, error: CompletionError) -> bool:
         """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
         if not isinstance(error, APIError):
+            if isinstance(error, ReplyError):
+                queue.record_answer()
             return False
         hint = self._long_hint(item, error)
         if hint is not None:
@@ -208,3 +210,10 @@ class WorkerPool:
         elif (error := task.exception()) is not None:
             self.halt(error)
         self._state.notify()
+
+
+def _is_answer(error: CompletionError) -> bool:
+    """Whether the provider has answered and is not overloaded: with a refusal, or with a reply that does not fit."""
+    if isinstance(error, ReplyError):
+        return True
+    return isinstance(error, APIStatusError) and not is_load_refusal(error) and not shows_outage(error)

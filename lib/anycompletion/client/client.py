@@ -6,7 +6,6 @@ import functools
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
@@ -20,8 +19,9 @@ from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
 from ..streaming import CompletionStream
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
+from .batch_method import BatchMethod
 from .configuration import ClientConfiguration, checked_configuration, default_options
-from .dispatch import BatchCalls, CallDispatcher
+from .dispatch import CallDispatcher
 from .key_binding import Homes
 from .state import ClientState
 from .stats import Stats, client_stats
@@ -29,8 +29,6 @@ from .typed_replies import TypedReplyMethods
 
 if TYPE_CHECKING:
     import aiohttp
-
-    from ..batch import BatchItems, BatchProgress, BatchRun
 
 
 _F = TypeVar("_F", bound=Callable[..., None])
@@ -51,7 +49,7 @@ def _explains_wrong_arguments(constructor: _F) -> _F:
     return cast("_F", checked)
 
 
-class AsyncCompletion(TypedReplyMethods):
+class AsyncCompletion(BatchMethod, TypedReplyMethods):
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:
@@ -309,58 +307,6 @@ class AsyncCompletion(TypedReplyMethods):
         if stream is False or not check_flag(stream, "stream"):
             return await self._dispatcher.complete(checked, resolved, started)
         return await _opened(self._dispatcher.stream(checked, resolved, started))
-
-    def batch(
-        self,
-        requests: BatchItems,
-        *,
-        concurrency: int | None = None,
-        journal: str | PathLike[str] | None = None,
-        ordered: bool = False,
-        on_progress: Callable[[BatchProgress], object] | None = None,
-    ) -> BatchRun:
-        """Sends many requests concurrently; iterating over the run gives their results as they arrive.
-
-        Args:
-            requests: an iterable or async iterable, which is read as needed: `ChatRequest`s, dicts of `create`'s
-                arguments (call options and ``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id,
-                request)``. An argument that `create` does not have is the error of its item.
-            concurrency: maximum number of requests in flight, of all providers together. None (the default) adapts to
-                each provider: 16 at first, 512 at most, a little less after a refusal, half after many. An item whose
-                provider is at its limit delays those of other providers only when 512 items wait.
-            journal: a file that stores the results, so that an interrupted run can be resumed: items whose result is in
-                it are skipped, permanent errors among them (see `BatchProgress.skipped` and `skipped_failed`, and
-                `read_results`), items that failed with a temporary error are sent again. The file is locked during the
-                run, which needs POSIX.
-            ordered: whether results are in the order of the requests. A slow item then delays those after it; 256 of
-                them (twice the concurrency, if that is more) may finish meanwhile, then no new item is sent. Without
-                `concurrency`, up to 2,048 items are read before the first result is taken, in either order.
-            on_progress: called with a `BatchProgress`, at most ten times a second, and at the end.
-
-        Starts at ``async with`` or when the first result is read. Iterating gives a `Result` for each item that is not
-        skipped. Errors are values, also for items that are invalid or have an id that was used before, and the run
-        continues. With a journal, a result is stored before it is returned, and an item without an id gets one that is
-        computed from its request.
-
-        Raises:
-            InvalidRequestError: an invalid argument.
-            JournalError: while iterating: the journal is in use, damaged or cannot be written (`UnwrittenError`, which
-                has the results that are not in it), or an item has the id of an earlier one with another request.
-            ClientClosedError: while iterating: the client was closed.
-
-        An exception of the iterable is raised after the results of all items that were read before it; one of
-        middleware that is not a `CompletionError`, such as that of a budget, ends the run as well.
-        """
-        from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
-
-        return BatchRun(
-            requests,
-            client=BatchCalls(self, self._dispatcher),
-            concurrency=concurrency,
-            journal=journal,
-            ordered=ordered,
-            on_progress=on_progress,
-        )
 
 
 async def _opened(stream: CompletionStream) -> CompletionStream:

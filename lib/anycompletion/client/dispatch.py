@@ -116,7 +116,9 @@ class CallDispatcher:
             _log_end(calls, reply)
         return reply
 
-    def complete_again(self, request: ChatRequest, options: OptionValues, started: float) -> Awaitable[ChatCompletion]:
+    def complete_again(
+        self, request: ChatRequest, options: OptionValues, started: float, on_load_refusal: OnLoadRefusal = None
+    ) -> Awaitable[ChatCompletion]:
         """One more reply of the call that began at `started`, on the loop's clock, within the same total timeout."""
         checked = check_option_values(options)
         timeout: Timeout = (self.defaults | checked)["timeout"]
@@ -124,7 +126,7 @@ class CallDispatcher:
             # Calls behind middleware have a time of their own, which here is what is left.
             left = max(started + timeout.total - asyncio.get_running_loop().time(), _SHORTEST)
             options = checked | OptionValues({"timeout": attrs.evolve(timeout, total=left)})
-        return self.complete(request, options, started)
+        return self.complete(request, options, started, on_load_refusal)
 
     def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
         """The provider of a model, and the model as it is written after the provider's name.

@@ -7,7 +7,7 @@ import os
 from attrs import define, field
 
 from .._value import Value
-from ..errors import CompletionError
+from ..errors import CompletionError, ReplyError, ReplyRefusedError, ReplyTruncatedError, ReplyValidationError
 from .base import JsonObject
 from .completion import ChatCompletion
 from .request import ChatRequest
@@ -35,16 +35,19 @@ class Result(Value):
         """An output line of OpenAI's Batch API.
 
         A response by HTTP, whatever its status, becomes `response`. A failure without one becomes `error`, with the
-        provider's code or else the name of the error's class.
+        provider's code or else the name of the error's class. A reply that is not the value it was asked for has both:
+        it was paid for.
         """
         response: JsonObject | None = None
         failure: JsonObject | None = None
         if self.completion is not None:
-            info = self.completion.info
-            response = _response(info.status_code or 200, info.request_id, self.completion.to_dict())
+            response = _reply(self.completion)
         else:
             error = self.error or CompletionError("an empty result")
-            if error.status_code is None or 200 <= error.status_code < 300:
+            if isinstance(error, ReplyError):
+                response = None if error.partial is None else _reply(error.partial)
+                failure = {"code": _reply_code(error), "message": error.message}
+            elif error.status_code is None or 200 <= error.status_code < 300:
                 failure = {"code": error.code or type(error).__name__, "message": error.message}
             else:
                 body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
@@ -61,6 +64,23 @@ class Result(Value):
         if self.completion is None:
             raise self.error or CompletionError("an empty result")
         return self.completion
+
+
+_REPLY_CODES = {
+    ReplyValidationError: "reply_validation",
+    ReplyTruncatedError: "reply_truncated",
+    ReplyRefusedError: "reply_refused",
+}
+"""Class → the code in a line, where the provider has reported no error."""
+
+
+def _reply_code(error: ReplyError) -> str:
+    return next((code for cls, code in _REPLY_CODES.items() if isinstance(error, cls)), "reply_error")
+
+
+def _reply(completion: ChatCompletion) -> JsonObject:
+    info = completion.info
+    return _response(info.status_code or 200, info.request_id, completion.to_dict())
 
 
 def _response(status: int, request_id: str | None, body: JsonObject) -> JsonObject:

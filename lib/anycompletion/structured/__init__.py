@@ -2,6 +2,14 @@
 
 from ..providers.structured_support import ParseMode, StructuredSupport
 from .parsed_completion import ParsedCompletion
+from .parsed_result import ParsedResult
 from .sent_schema import SupportsValidateJSON, response_schema
 
-__all__ = ["ParseMode", "ParsedCompletion", "StructuredSupport", "SupportsValidateJSON", "response_schema"]
+__all__ = [
+    "ParseMode",
+    "ParsedCompletion",
+    "ParsedResult",
+    "StructuredSupport",
+    "SupportsValidateJSON",
+    "response_schema",
+]

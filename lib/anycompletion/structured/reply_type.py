@@ -87,6 +87,15 @@ class ReplyType(Generic[T]):
         """
         return parsed_completion(reply, self.read_text, typed.mode, is_wrapped=self.plan.wrapped, notes=typed.notes)
 
+    def read_stored(self, reply: ChatCompletion) -> ParsedCompletion[T]:
+        """A stored reply with its values, however it was asked for.
+
+        Raises:
+            ReplyError: no choice is a value of the type.
+        """
+        # The mode "prompt" accepts what any mode does; the arguments of a call are the text of a stored reply.
+        return parsed_completion(reply, self.read_text, "prompt", is_wrapped=self.plan.wrapped)
+
     def read_text(self, text: str, mode: StructuredMode, warnings: list[str]) -> T:
         """The value in the text of a choice.
 

@@ -68,6 +68,17 @@ class Number(float):
     """A subclass of float, as NumPy has, which the fast JSON encoder does not accept."""
 
 
+def test_a_type_is_part_of_what_is_asked() -> None:
+    """A run with another type would skip items whose replies are of the old one."""
+    request = ChatRequest("m", "x", custom_id="a")
+    digests = [request_digest(request, into) for into in (None, "one type", "another type")]
+    assert len({*digests}) == 3
+    assert request_digest(request, "one type") == digests[1]
+    keys = [ItemKeys(into=into).next_key(request) for into in (None, "one type", "another type")]
+    assert len({key.request_hash for key in keys}) == 3
+    assert len({key.key for key in keys}) == 1
+
+
 def test_subclasses_of_plain_types_have_the_digest_of_their_value() -> None:
     """Items that went through NumPy would not be recognized."""
     own = {"temperature": Number(0.5), "top_p": 1.0}

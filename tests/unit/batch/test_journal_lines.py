@@ -1,5 +1,6 @@
 """Lines of the batch journal: format, round trips, states, and what they must not contain."""
 
+import copy
 import json
 import re
 from typing import Any
@@ -49,14 +50,14 @@ def check_format(line: bytes) -> Any:
     assert list(row) == ["id", "custom_id", "response", "error", "anycompletion"]
     assert re.fullmatch(r"batch_req_[0-9a-f]{32}", row["id"])
     assert type(row["custom_id"]) is str
-    assert (row["response"] is None) != (row["error"] is None)
+    assert row["response"] is not None or row["error"] is not None
     if row["response"] is not None:
         assert {name: type(value) for name, value in row["response"].items()} == {
             "status_code": int,
             "request_id": str,
             "body": dict,
         }
-    else:
+    if row["error"] is not None:
         assert {name: type(value) for name, value in row["error"].items()} == {"code": str, "message": str}
     assert row["anycompletion"]["v"] == 1
     assert list(row["anycompletion"])[-1] == "crc"
@@ -86,6 +87,39 @@ def test_an_http_error_is_a_response_and_any_other_failure_an_error() -> None:
     for unsent in (errors.APIConnectionError("gone"), errors.APIStatusError("in a 200", status_code=200)):
         row = check_format(write_line(make_key(), Result(None, unsent, "row-0")))
         assert row["error"] == {"code": type(unsent).__name__, "message": unsent.message}
+
+
+REPLY_ERRORS = {
+    "reply_validation": errors.ReplyValidationError(
+        "the reply does not fit", path="$.a[1]", kind="schema", expected="an integer", text="{}", usage=Usage(8, 9, 17)
+    ),
+    "reply_truncated": errors.ReplyTruncatedError(
+        "the reply ended at the token limit", data={"a": [1]}, text='{"a": [1'
+    ),
+    "reply_refused": errors.ReplyRefusedError("the model refused", refusal="No.", choice=1),
+}
+REPLY_ATTRIBUTES = ("usage", "choice", "text", "path", "kind", "expected", "data", "refusal")
+
+
+@pytest.mark.parametrize("code", REPLY_ERRORS)
+@pytest.mark.parametrize("has_reply", [True, False])
+def test_a_reply_that_does_not_fit_is_a_response_and_an_error(code: str, has_reply: bool) -> None:
+    """The text of a reply that was paid for would be lost, or be taken for a value."""
+    error = copy.copy(REPLY_ERRORS[code])
+    error.partial = reply("{}", request_id="req_7", reasks=1) if has_reply else None
+    line = write_line(make_key(), Result(None, error, "row-0"))
+    row = check_format(line)
+    assert row["error"] == {"code": code, "message": error.message}
+    assert (row["response"] is not None) == has_reply
+    assert b'"partial"' not in line
+    found = read_line(line).error
+    assert equal_results(Result(None, found), Result(None, error))
+    assert isinstance(found, errors.ReplyError)
+    assert [getattr(found, name, None) for name in REPLY_ATTRIBUTES] == [
+        getattr(error, name, None) for name in REPLY_ATTRIBUTES
+    ]
+    if found.partial is not None:
+        assert (found.info.reasks, found.info.request_id, found.partial.text) == (1, "req_7", "{}")
 
 
 def test_a_line_contains_no_prompt_headers_or_body() -> None:
@@ -260,6 +294,9 @@ STATES = [
     (errors.ConfigurationError("x"), State.RETRYABLE),
     (errors.APIConnectionError("x"), State.RETRYABLE),
     (errors.APIResponseError("x"), State.RETRYABLE),
+    (errors.ReplyValidationError("x"), State.RETRYABLE),
+    (errors.ReplyTruncatedError("x"), State.RETRYABLE),
+    (errors.ReplyRefusedError("x"), State.RETRYABLE),
 ]
 
 

@@ -37,8 +37,13 @@ class ItemKeys:
     Requests must be passed as the caller wrote them, because validation rewrites some of them.
     """
 
-    def __init__(self, expected: int = 0) -> None:
-        """Makes tables for the expected number of items; there may be more."""
+    def __init__(self, expected: int = 0, into: str | None = None) -> None:
+        """Makes tables for the expected number of items; there may be more.
+
+        Args:
+            into: digest of the type that all replies are to be, which is part of what is asked.
+        """
+        self._into = into
         self._seen = KeyTable(expected)
         self._requests = KeyTable()
         self._counts = array("I")
@@ -53,7 +58,7 @@ class ItemKeys:
             InvalidRequestError: the id was used before in this run, is no text, or the request is not
                 JSON-serializable.
         """
-        digest = request_digest(request)
+        digest = request_digest(request, self._into)
         request_hash = int.from_bytes(digest[:8], "big")
         custom_id = request.custom_id if isinstance(request, ChatRequest) else request.get("custom_id")
         if custom_id is None:
@@ -102,16 +107,18 @@ def shown(custom_id: str) -> str:
     return printable(repr(custom_id[:_MAX_SHOWN]) + ("…" if len(custom_id) > _MAX_SHOWN else ""))
 
 
-def request_digest(request: ChatRequest | Mapping[str, Any]) -> bytes:
+def request_digest(request: ChatRequest | Mapping[str, Any], into: str | None = None) -> bytes:
     """SHA-256 of the request's JSON with its members sorted; it covers the model and does not cover the id.
 
-    A request that is made of dicts and the same one made of records have the same digest.
+    A request that is made of dicts and the same one made of records have the same digest. With `into`, the digest of
+    the type of its reply, it is another request.
 
     Raises:
         InvalidRequestError: the request is not JSON-serializable.
     """
     try:
-        return sha256(canonical(_wire_form(request))).digest()
+        body = _wire_form(request)
+        return sha256(canonical(body if into is None else {"into": into, "request": body})).digest()
     except (TypeError, ValueError, RecursionError) as error:
         text = f"the request is not JSON-serializable ({type(error).__name__})"
     raise InvalidRequestError(text)

@@ -2,7 +2,8 @@
 
 https://platform.openai.com/docs/api-reference/batch/request-output documents the format. An HTTP response, good or bad,
 is a `response` with its status; a failure without one (a lost connection, a request that was never sent) is an `error`
-with `code` and `message`. What OpenAI has no member for is in ``anycompletion``, the last member:
+with `code` and `message`; a reply that does not fit the type that was asked for is both. What OpenAI has no member for
+is in ``anycompletion``, the last member:
 
 ``info``   metadata of the reply: provider, model, request id, attempts, seconds, warnings;
 ``error``  the other attributes of an error, so that a later run gets an equal error;
@@ -31,10 +32,11 @@ from ...errors import (
     CompletionError,
     InvalidRequestError,
     JournalError,
+    ReplyError,
     UnprocessableEntityError,
     class_for_status,
 )
-from ...records import ChatCompletion, ReplyInfo, Result
+from ...records import ChatCompletion, ReplyInfo, Result, Usage
 from .index import State
 from .item_keys import ItemKey, shown
 
@@ -67,7 +69,8 @@ def state_of(result: Result) -> State:
     """The state of an item with this result.
 
     FAILED is an item that the provider refused because of its content and would refuse again. Any other failure (a
-    key, money, a missing deployment, the network) can be put right without changing the request.
+    key, money, a missing deployment, the network) can be put right without changing the request, and a model's reply
+    that does not fit its type may be another one the next time.
     """
     if result.completion is not None:
         return State.DONE
@@ -118,7 +121,7 @@ def _line(custom_id: str, result: Result) -> dict[str, Any]:
 
 
 _INFO = (
-    *("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings"),
+    *("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings", "reasks"),
     *("cached", "cache_age", "cache_key"),
 )
 """The attributes of `ReplyInfo` that are written; headers are not."""
@@ -145,6 +148,9 @@ _DETAILS = (
 )
 """The attributes of an error that are written beside its text; headers and body are not: they may repeat the prompt."""
 
+_REPLY_DETAILS = ("choice", "text", "path", "kind", "expected", "data", "refusal")
+"""The attributes of a `ReplyError`, as far as its class has them."""
+
 _DEFAULT_ERROR = CompletionError()
 
 _ERROR_CLASSES: Mapping[str, type[CompletionError]] = {
@@ -160,7 +166,13 @@ def _details(error: CompletionError) -> dict[str, Any]:
     details |= {name: value for name in _DETAILS if (value := getattr(error, name)) != getattr(_DEFAULT_ERROR, name)}
     if error.retryable != cls.retryable:
         details["retryable"] = error.retryable
-    if error.partial is not None:
+    if isinstance(error, ReplyError):
+        details |= {name: value for name in _REPLY_DETAILS if (value := getattr(error, name, None))}
+        if error.usage is not None:
+            details["usage"] = error.usage.to_dict()
+        if error.partial is not None:  # the body of the response
+            details["info"] = _info(error.partial.info)
+    elif error.partial is not None:
         details["partial"] = error.partial.to_dict()
     return details
 
@@ -221,13 +233,17 @@ def read_line(line: bytes) -> Result:
         more = raw_fields(row["anycompletion"])
         custom_id = loads(row["custom_id"])
         if "info" in more:
-            completion = ChatCompletion.from_dict(loads(raw_fields(row["response"])["body"]))
-            completion.info = _read_info(loads(more["info"]))
-            return Result(completion, None, custom_id)
+            return Result(_read_reply(row, more["info"]), None, custom_id)
         return Result(None, _read_error(row, more["error"]), custom_id)
     except (NotJSONError, ShapeError, KeyError, TypeError, AttributeError) as error:
         text = f"a complete line of the journal cannot be read ({type(error).__name__})"
     raise JournalError(text)
+
+
+def _read_reply(row: Mapping[str, bytes], info: bytes) -> ChatCompletion:
+    completion = ChatCompletion.from_dict(loads(raw_fields(row["response"])["body"]))
+    completion.info = _read_info(loads(info))
+    return completion
 
 
 def _read_info(written: dict[str, Any]) -> ReplyInfo:
@@ -243,8 +259,14 @@ def _read_error(row: Mapping[str, bytes], details: bytes) -> CompletionError:
     source = row["error"]
     if source == b"null":
         source = raw_fields(raw_fields(row["response"])["body"])["error"]
+    elif row["response"] != b"null":
+        attributes["partial"] = _read_reply(row, written["info"])
     cls = _ERROR_CLASSES.get(loads(written["class"]))
     if cls is None:  # a class of a later version
         status = attributes.get("status_code")
         cls = class_for_status(status) if status else CompletionError
+    if issubclass(cls, ReplyError):
+        attributes |= {name: loads(written[name]) for name in _REPLY_DETAILS if name in written}
+        if "usage" in written:
+            attributes["usage"] = Usage.from_dict(loads(written["usage"]))
     return cls(loads(raw_fields(source)["message"]), **attributes)
