@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .prompted_schema import prompted_schema
 from .schema_sample import sample
 
 SimulatorReply: TypeAlias = "str | Callable[[dict[str, Any]], str]"
@@ -141,10 +142,11 @@ def _text(prompt: Prompt, options: ReplyOptions, choice: int) -> tuple[str, bool
     if options.reply is not None:
         text = options.reply if isinstance(options.reply, str) else options.reply(prompt.body)
         return text, not prompt.wants_json
+    schema = prompted_schema(prompt.body) if prompt.schema is None else prompt.schema
+    if schema is not None:
+        return json.dumps(sample(schema), ensure_ascii=False), False
     line = f"{_line(prompt)} (choice {choice})"
-    if not prompt.wants_json:
-        return line, True
-    return json.dumps({"answer": line} if prompt.schema is None else sample(prompt.schema), ensure_ascii=False), False
+    return (json.dumps({"answer": line}, ensure_ascii=False), False) if prompt.wants_json else (line, True)
 
 
 def _line(prompt: Prompt) -> str:

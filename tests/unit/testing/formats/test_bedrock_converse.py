@@ -186,7 +186,7 @@ async def test_the_sdk_raises_an_exception_inside_a_stream(sim: SimulatorServer,
                 "outputConfig": {
                     "textFormat": {
                         "type": "json_schema",
-                        "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA)}},
+                        "structure": {"jsonSchema": {"schema": json.dumps({**SCHEMA, "additionalProperties": False})}},
                     }
                 }
             },

@@ -153,16 +153,17 @@ async def test_json_fits_its_schema(openai: AsyncOpenAI, stream: bool) -> None:
     """Structured outputs could not be tested."""
     schema: Any = {"type": "json_schema", "json_schema": {"name": "weather", "schema": WEATHER["parameters"]}}
     assert json.loads(await text(openai, stream, response_format=schema)) == ARGUMENTS
-    free = json.loads(await text(openai, stream, response_format={"type": "json_object"}))
+    asked: Any = [{"role": "system", "content": "Answer in JSON."}, *KNOCK]
+    free = json.loads(await text(openai, stream, messages=asked, response_format={"type": "json_object"}))
     assert free == {"answer": "Who's there? (choice 0)"}
 
 
 async def text(openai: AsyncOpenAI, stream: bool, **options: Any) -> str:
     """The text of a reply, streamed or not."""
     if not stream:
-        reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK, **options)
+        reply = await openai.chat.completions.create(model=MODEL, **{"messages": KNOCK, **options})
         return reply.choices[0].message.content or ""
-    chunks = await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=True, **options)
+    chunks = await openai.chat.completions.create(model=MODEL, stream=True, **{"messages": KNOCK, **options})
     return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
 
 

@@ -124,7 +124,12 @@ def test_a_call_of_a_custom_tool() -> None:
 
 def test_json() -> None:
     """Structured replies could not be tested."""
-    form = {"type": "json_schema", "name": "weather", "schema": SCHEMA, "strict": True}
+    form = {
+        "type": "json_schema",
+        "name": "weather",
+        "schema": {**SCHEMA, "additionalProperties": False},
+        "strict": True,
+    }
     assert json.loads(text_of(reply(text={"format": form}))) == {"city": "some city", "days": 1}
 
 

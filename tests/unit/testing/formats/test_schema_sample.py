@@ -32,6 +32,18 @@ CASES: list[tuple[Any, Any]] = [
     ({"type": "number", "exclusiveMaximum": 1}, 0),
     ({"type": "integer", "minimum": 7, "multipleOf": 5}, 10),
     ({"type": "boolean"}, True),
+    ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
+    ({"type": "number", "minimum": 0.5, "maximum": 0.7, "multipleOf": 0.2}, 0.6000000000000001),
+    ({"type": "string", "pattern": "^[A-Z]{3}-\\d+(a|b)?$"}, "AAA-0"),
+    ({"type": "string", "pattern": "some"}, "some"),
+    ({"type": "string", "pattern": "^(?=x)y"}, "some value"),
+    ({"type": "string", "contentEncoding": "base64"}, "c29tZSBieXRlcw=="),
+    ({"type": "string", "description": "a place (minimum length 12, format any)"}, "some value.."),
+    ({"type": "string", "description": "pattern ^[(]x$"}, "(x"),
+    ({"type": "string", "description": "the key (minimum length 1, pattern ^(a|b)$)"}, "a"),
+    ({"type": "integer", "description": "minimum 5, maximum 9"}, 5),
+    ({"anyOf": [{"type": "number"}, {"type": "null"}], "description": "greater than 2.5"}, 3),
+    ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}], "items": False}, [1, True]),
     ({"type": "null"}, None),
     ({"enum": ["b", "a"]}, "b"),
     ({"const": 42}, 42),
@@ -57,11 +69,13 @@ def test_the_value_fits(schema: Any, value: Any) -> None:
 
 
 def test_a_recursive_schema_ends() -> None:
-    """A linked list would never end."""
-    depth, node = 0, sample(NODE)
-    while node is not None:
-        depth, node = depth + 1, node["next"]
-    assert 1 < depth < 50
+    """A linked list would never end, and a tree with two branches would fill the memory."""
+    assert sample(NODE) == {"next": None}
+    option = {"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]}
+    tree = {"type": "object", "properties": {"left": option, "right": option}, "required": ["left", "right"]}
+    items = {"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}
+    assert sample({"$ref": "#/$defs/Tree", "$defs": {"Tree": tree}}) == {"left": None, "right": None}
+    assert sample({"$ref": "#/$defs/Tree", "$defs": {"Tree": items}}) == {"all": []}
 
 
 @pytest.mark.parametrize(

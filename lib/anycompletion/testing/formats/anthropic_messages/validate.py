@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..schema_checks import CLAUDE_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/v1/messages"
@@ -167,6 +168,27 @@ def _tools(request: SimulatedRequest) -> ErrorSpec | None:
     return None
 
 
+def _output(request: SimulatedRequest) -> ErrorSpec | None:
+    """Checks the schema of the reply, and those of strict tools."""
+    body = as_dict(request.body)
+    for place, config in (("output_config.format", as_dict(body.get("output_config"))), ("output_format", body)):
+        form = as_dict(config.get(place.rpartition(".")[2]))
+        if not form:
+            continue
+        if form.get("type") != "json_schema":
+            return _invalid(f"{place}.type: Input should be 'json_schema'")
+        if form.get("schema") is None:
+            return _invalid(f"{place}.schema: Field required")
+        problem = CLAUDE_SCHEMA.problem(form["schema"])
+        if problem is not None:
+            return _invalid(f"{place}.schema: {problem.text}")
+    for index, tool in enumerate(as_dict(each) for each in as_list(body.get("tools"))):
+        problem = CLAUDE_SCHEMA.problem(tool.get("input_schema")) if tool.get("strict") is True else None
+        if problem is not None:
+            return _invalid(f"tools.{index}.custom.input_schema: {problem.text}")
+    return None
+
+
 _TOOL_FIELDS = frozenset(
     {
         "type",
@@ -269,4 +291,4 @@ def _order(request: SimulatedRequest) -> ErrorSpec | None:
     return None
 
 
-_CHECKS = (_version, _members, _values, _model, _messages, _unique_ids, _tools, _thinking, _order)
+_CHECKS = (_version, _members, _values, _model, _messages, _unique_ids, _tools, _output, _thinking, _order)

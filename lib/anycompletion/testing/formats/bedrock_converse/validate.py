@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..schema_checks import CLAUDE_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 _PATH = re.compile(r"/model/(.+)/(?:converse|converse-stream)")
@@ -178,6 +179,9 @@ def _output(request: SimulatedRequest) -> ErrorSpec | None:
         parsed = None
     if form.get("type") != "json_schema" or not isinstance(parsed, dict):
         return _invalid("outputConfig.textFormat.structure.jsonSchema.schema must be the text of a JSON schema")
+    problem = CLAUDE_SCHEMA.problem(parsed)
+    if problem is not None:
+        return _invalid(f"output_config.format.schema: {problem.text}")
     return None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..schema_checks import COHERE_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/v2/chat"
@@ -182,6 +183,9 @@ def _response_format(request: SimulatedRequest) -> ErrorSpec | None:
     schema = as_dict(wanted).get("json_schema")
     if schema is not None and as_dict(schema).get("type") != "object":
         return _invalid("response_format.json_schema must have the type object at its top")
+    problem = None if schema is None else COHERE_SCHEMA.problem(schema)
+    if problem is not None:
+        return _invalid(f"invalid json schema in response_format: {problem.text}")
     return None
 
 

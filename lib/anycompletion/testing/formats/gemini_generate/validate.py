@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..schema_checks import GEMINI_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 _PATH = re.compile(r"/v1(?:beta|alpha)?/models/([^/:]+):(generateContent|streamGenerateContent)")
@@ -127,6 +128,10 @@ def _values(request: SimulatedRequest) -> ErrorSpec | None:
         return _invalid("Logprobs can only be set if response_logprobs is set.")
     if ("responseJsonSchema" in config or "responseSchema" in config) and "responseMimeType" not in config:
         return _invalid("A response schema needs the response mime type application/json. (simulated)")
+    problem = GEMINI_SCHEMA.problem(config["responseJsonSchema"]) if "responseJsonSchema" in config else None
+    if problem is not None:
+        place = ".".join(("generation_config.response_json_schema", *problem.path))
+        return _invalid(f"* GenerateContentRequest.{place}: {problem.text}\n")
     thinking = as_dict(config.get("thinkingConfig"))
     if "thinkingBudget" in thinking and "thinkingLevel" in thinking:
         return _invalid("You can only set only one of thinking budget and thinking level.")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..schema_checks import GRAMMAR_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/api/chat"
@@ -81,6 +82,9 @@ def _values(request: SimulatedRequest) -> ErrorSpec | None:
     wanted = body.get("format")
     if not (wanted in (None, "", "json") or isinstance(wanted, dict)):
         return _invalid('invalid format: expected "json" or a JSON schema')
+    problem = GRAMMAR_SCHEMA.problem(wanted) if isinstance(wanted, dict) else None
+    if problem is not None:
+        return _invalid(f"invalid JSON schema in format: {problem.text}")
     options = body.get("options")
     if not isinstance(options, (dict, type(None))):
         return _wrong_type("options")

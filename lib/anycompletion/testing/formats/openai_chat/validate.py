@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..json_access import as_dict, as_list, as_text, is_integer, is_number, text_of
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
+from .check_schemas import format_error, mentions_json, tool_schema_error
 
 PATH = "/v1/chat/completions"
 
@@ -33,7 +34,8 @@ def validate_body(request: SimulatedRequest) -> ErrorSpec | None:
     """The error that rejects the body."""
     if not isinstance(request.body, dict):
         return _invalid("We could not parse the JSON body of your request.")
-    return first_error(request, (validate_model, _messages, _ranges, _stop, _streaming, _tools, _order))
+    checks = (validate_model, _messages, _ranges, _stop, _streaming, _tools, _response_format, _order)
+    return first_error(request, checks)
 
 
 def validate_key(given: str | None, api_key: str) -> ErrorSpec | None:
@@ -147,7 +149,17 @@ def _tools(request: SimulatedRequest) -> ErrorSpec | None:
         if not as_text(as_dict(as_dict(tool).get(kind)).get("name")):
             name = f"tools[{index}].{kind}.name"
             return _invalid(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+        error = tool_schema_error(as_dict(as_dict(tool).get("function")), f"tools[{index}].function.parameters")
+        if error is not None:
+            return error
     return None
+
+
+def _response_format(request: SimulatedRequest) -> ErrorSpec | None:
+    wanted = request.body.get("response_format")
+    if as_dict(wanted).get("type") == "json_object":
+        return mentions_json(" ".join(text_of(as_dict(each).get("content")) for each in request.body["messages"]))
+    return format_error(wanted)
 
 
 def _order(request: SimulatedRequest) -> ErrorSpec | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..openai_chat.check_schemas import reply_schema_error, tool_schema_error
 from ..openai_chat.validate import validate_key, validate_model
 from ..wire_format import ErrorSpec, SimulatedRequest, first_error
 from .encode import seal
@@ -67,7 +68,7 @@ def _body(request: SimulatedRequest) -> ErrorSpec | None:
         return None
     if not isinstance(request.body, dict):
         return _invalid("We could not parse the JSON body of your request.")
-    return first_error(request, (validate_model, _known, _numbers, _tools, _input, _order, _stateful))
+    return first_error(request, (validate_model, _known, _numbers, _tools, _input, _order, _text, _stateful))
 
 
 def _known(request: SimulatedRequest) -> ErrorSpec | None:
@@ -100,6 +101,9 @@ def _tools(request: SimulatedRequest) -> ErrorSpec | None:
         if kind in ("function", "custom") and not as_text(tool.get("name")):
             name = f"tools[{index}].name"
             return _invalid(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+        error = tool_schema_error(tool, f"tools[{index}].parameters")
+        if error is not None:
+            return error
     choice = request.body.get("tool_choice")
     if choice not in (None, "auto", "none") and not request.body.get("tools"):
         return _invalid("Tool choice must be used with tools.", None, "tool_choice")
@@ -171,6 +175,20 @@ def _order(request: SimulatedRequest) -> ErrorSpec | None:
     if open_calls:
         return _invalid(f"No tool output found for function call {next(iter(open_calls))}.", None, "input")
     return None
+
+
+def _text(request: SimulatedRequest) -> ErrorSpec | None:
+    """Checks the form of the output."""
+    form = as_dict(as_dict(request.body.get("text")).get("format"))
+    if form.get("type") not in (None, "text", "json_object", "json_schema"):
+        return _invalid(f"Invalid value: {form['type']!r}.", "invalid_value", "text.format.type")
+    if form.get("type") != "json_schema":
+        return None
+    if not isinstance(form.get("schema"), dict):
+        name = "text.format.schema"
+        return _invalid(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+    strict = form.get("strict") is not False  # strict unless it is false
+    return reply_schema_error({**form, "strict": strict}, "text.format", code="invalid_json_schema")
 
 
 def _stateful(request: SimulatedRequest) -> ErrorSpec | None:
