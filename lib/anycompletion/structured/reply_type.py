@@ -72,7 +72,7 @@ class ReplyType(Generic[T]):
         if found is not None and found[0] is provider:
             return found[1:]
         schema = self.plan.schema
-        mode = resolve_mode(provider, model, {}, schema, mode=self.mode, strict=self.strict)
+        mode = resolve_mode(provider, model, schema, mode=self.mode, strict=self.strict)
         prepared = schema_for(provider, model, schema, mode=mode, strict=self.strict)
         if len(kept) >= _MAX_PREPARED:
             kept.clear()

@@ -47,5 +47,5 @@ def response_schema(into: object, *, provider: str = "openai", strict: bool | No
     rows = known_providers()
     row, model = (rows[name], "") if not slash and name in rows else resolve_model(provider, None, rows)
     schema = compile_type(into).schema
-    mode = resolve_mode(row, model, {}, schema, strict=strict)
+    mode = resolve_mode(row, model, schema, strict=strict)
     return schema_for(row, model, schema, mode=mode, strict=strict).schema

@@ -36,13 +36,13 @@ OPEN: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "inte
 )
 def test_the_mode_is_that_of_the_model(provider: str, model: str, mode: str) -> None:
     """A model would be asked in a mode that it does not have, or in a weaker one than it has."""
-    assert resolve_mode(PROVIDERS[provider], model, {}, PLAIN) == mode
+    assert resolve_mode(PROVIDERS[provider], model, PLAIN) == mode
 
 
 @pytest.mark.parametrize(("provider", "mode"), [("anthropic", "tool"), ("cohere", "json"), ("openai", "schema")])
 def test_a_schema_that_the_format_lacks_changes_the_mode(provider: str, mode: str) -> None:
     """An object with any keys would come back empty, or be refused."""
-    assert resolve_mode(PROVIDERS[provider], "claude-haiku-4-5", {}, OPEN) == mode
+    assert resolve_mode(PROVIDERS[provider], "claude-haiku-4-5", OPEN) == mode
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,5 @@ def test_a_schema_that_the_format_lacks_changes_the_mode(provider: str, mode: st
 def test_a_mode_that_the_provider_lacks_is_refused(provider: str, model: str, mode: Any) -> None:
     """The provider would be sent what it is known to refuse."""
     with pytest.raises(UnsupportedParameterError, match="mode: ") as caught:
-        resolve_mode(PROVIDERS[provider], model, {}, PLAIN, mode=mode)
+        resolve_mode(PROVIDERS[provider], model, PLAIN, mode=mode)
     assert caught.value.param == "mode"

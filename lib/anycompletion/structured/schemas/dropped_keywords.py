@@ -56,7 +56,7 @@ def _property_names(value: Any) -> str | None:
 
 
 def with_text(description: object, texts: list[str]) -> str | None:
-    """A description with `texts` behind it; None if there is neither."""
+    """A description with `texts` behind it, a pattern last, which may hold commas; None if there is neither."""
     given = description if isinstance(description, str) and description else None
-    added = ", ".join(texts)
+    added = ", ".join(sorted(texts, key=lambda text: text.startswith("pattern ")))
     return f"{given} ({added})" if given and added else given or added or None

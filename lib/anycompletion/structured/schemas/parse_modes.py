@@ -22,13 +22,12 @@ _JSON_MODE = frozenset(("openai_chat", "openai_responses", "gemini_generate", "c
 def resolve_mode(
     provider: Provider,
     model: str,
-    params: Mapping[str, Any],
     schema: Mapping[str, Any],
     *,
     mode: ParseMode = "auto",
     strict: bool | None = None,
 ) -> StructuredMode:
-    """The mode for a model and the schema of a type; `params` are those of the call.
+    """The mode for a model and the schema of a type.
 
     Raises:
         UnsupportedParameterError: the provider or its model has no such mode, or cannot have the schema in it, or

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .schema_nodes import Schema, as_names, as_schema, definitions, target_name, with_children
+from .schema_nodes import Schema, as_names, as_schema, definitions, target_name, with_children, with_flat_union
 
 _UNUSED = frozenset(
     (
@@ -30,23 +30,27 @@ _TYPES: tuple[tuple[type, str], ...] = (
 _IMPLIED = {"properties": "object", "additionalProperties": "object", "items": "array", "prefixItems": "array"}
 """Keyword → the type of a schema that names none."""
 
+_BESIDE_REFERENCE = frozenset(("$ref", "description", "$defs"))
+"""Keywords of a node with a reference that leave its values as they are."""
+
 _HIGHER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _LOWER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 
 def plain_form(schema: Schema) -> Schema:
     """The schema in the plain form; the schema itself is not changed."""
-    return as_schema(_plain(schema, definitions(schema)))
+    return as_schema(_plain(schema, definitions(schema), ()))
 
 
-def _plain(value: Any, defs: Schema) -> Any:
+def _plain(value: Any, defs: Schema, merged: tuple[str, ...]) -> Any:
+    """A subschema in the plain form; `merged` are the definitions that stand in place of references around it."""
     if not isinstance(value, dict):
         return {} if value is True else value
-    node = _merged(cast("Schema", value), defs)
+    node, merged = _merged(cast("Schema", value), defs, merged)
     if "oneOf" in node:
         node.setdefault("anyOf", node["oneOf"])
         del node["oneOf"]
-    node = _with_flat_union(with_children(node, lambda child, _: _plain(child, defs)))
+    node = with_flat_union(with_children(node, lambda child, _: _plain(child, defs, merged)))
     found = None if node.keys() & {"type", "$ref", "anyOf"} else _implied_type(node)
     return {"type": found, **node} if found else node
 
@@ -59,53 +63,45 @@ def _implied_type(node: Schema) -> str | list[str] | None:
     return next((kind for keyword, kind in _IMPLIED.items() if keyword in node), None)
 
 
-# --- unions -----------------------------------------------------------------------------------------------------------
-
-
-def _with_flat_union(node: Schema) -> Schema:
-    """The node without unions of one member, and without unions directly in unions."""
-    options = node.get("anyOf")
-    if not isinstance(options, list):
-        return node
-    flat: list[Any] = []
-    for option in map(as_schema, cast("list[Any]", options)):
-        nested: list[Any] = option["anyOf"] if option.keys() == {"anyOf"} else [option]
-        flat += [each for each in nested if each not in flat]
-    if len(flat) > 1:
-        return {**node, "anyOf": flat}
-    siblings = {keyword: value for keyword, value in node.items() if keyword != "anyOf"}
-    return {**as_schema(flat[0] if flat else {}), **siblings}
-
-
 # --- intersections ----------------------------------------------------------------------------------------------------
 
 
-def _merged(node: Schema, defs: Schema) -> Schema:
-    """The node without ``allOf``, and without a reference beside keywords that limit the value."""
+def _merged(node: Schema, defs: Schema, merged: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
+    """The node without ``allOf``, and without a reference beside keywords that limit the value.
+
+    A reference to a definition in which the node itself stands is left alone, without those keywords, because it would
+    have to be merged again and again.
+    """
     parts = [as_schema(part) for part in cast("list[Any]", node.get("allOf") or ())]
     base = {keyword: value for keyword, value in node.items() if keyword != "allOf" and keyword not in _UNUSED}
-    if "$ref" in base and (parts or set(base) - {"$ref", "description", "$defs"}):
+    if "$ref" in base and (parts or base.keys() - _BESIDE_REFERENCE):
         parts.insert(0, {"$ref": base.pop("$ref")})
     if not parts:
-        return base
-    if len(parts) == 1 and set(base) <= {"description", "$defs"}:
-        return _merged({**parts[0], **base}, defs)
-    merged: Schema = {}
+        return base, merged
+    if len(parts) == 1 and base.keys() <= _BESIDE_REFERENCE:
+        return _merged({**parts[0], **base}, defs, merged)
+    found: Schema = {}
     for part in parts:
-        merged = _both(merged, _resolved(part, defs, ()))
-    return _both(merged, base)
+        resolved, merged = _resolved(part, defs, merged)
+        found = _both(found, resolved)
+    whole = _both(found, base)
+    return {
+        keyword: value for keyword, value in whole.items() if "$ref" not in whole or keyword in _BESIDE_REFERENCE
+    }, merged
 
 
-def _resolved(part: Schema, defs: Schema, seen: tuple[str, ...]) -> Schema:
+def _resolved(part: Schema, defs: Schema, merged: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
     """A part of an intersection with what it refers to, and the parts of that, in one node."""
     name = target_name(part)
     found = {keyword: value for keyword, value in part.items() if keyword not in _UNUSED}
-    if name in defs and name not in seen:
+    if name in defs and name is not None and name not in merged:
         del found["$ref"]
-        found = _both(_resolved(as_schema(defs[name]), defs, (*seen, name)), found)
-    for inner in map(as_schema, cast("list[Any]", found.pop("allOf", None) or ())):
-        found = _both(_resolved(inner, defs, seen), found)
-    return found
+        inner, merged = _resolved(as_schema(defs[name]), defs, (*merged, name))
+        found = _both(inner, found)
+    for each in map(as_schema, cast("list[Any]", found.pop("allOf", None) or ())):
+        inner, merged = _resolved(each, defs, merged)
+        found = _both(inner, found)
+    return found, merged
 
 
 def _both(first: Schema, second: Schema) -> Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from .dropped_keywords import keyword_text, with_text
-from .schema_nodes import Schema, as_names, as_schema, cycles, definitions, references, with_children
+from .schema_nodes import Schema, as_names, as_schema, cycles, definitions, references, with_children, with_flat_union
 from .schema_rules import SchemaRules
 
 _STRUCTURE = frozenset(
@@ -52,7 +52,8 @@ class SchemaRestriction:
                 self.dropped.append(f"{path}: {keyword}")
                 texts += filter(None, [keyword_text(keyword, member)])
         description = with_text(kept.pop("description", None), texts)
-        kept = self._object(with_children(kept, lambda child, step: self._node(child, path + step)))
+        kept = with_flat_union(with_children(kept, lambda child, step: self._node(child, path + step)))
+        kept = self._object(kept)
         if description is not None:
             kept["description"] = description
         if "$ref" in kept and len(kept.keys() - {"$defs"}) > 1:
@@ -84,8 +85,7 @@ class SchemaRestriction:
         if "prefixItems" in found and not rules.tuples:
             members: list[Any] = found.pop("prefixItems")
             texts += filter(None, [keyword_text("prefixItems", members)])
-            options = [each for at, each in enumerate(members) if each not in members[:at]]
-            found["items"] = {"anyOf": options} if len(options) > 1 else options[0] if options else False
+            found["items"] = with_flat_union({"anyOf": members}) if members else False
         if rules.max_min_items is not None and found.get("minItems", 0) > rules.max_min_items:
             texts += filter(None, [keyword_text("minItems", found["minItems"])])
             found["minItems"] = rules.max_min_items

@@ -85,6 +85,21 @@ def with_children(node: Schema, change: Callable[[Any, str], Any]) -> Schema:
     return changed
 
 
+def with_flat_union(node: Schema) -> Schema:
+    """The node without unions of one member, unions directly in unions, and members that are there twice."""
+    options = node.get("anyOf")
+    if not isinstance(options, list):
+        return node
+    flat: list[Any] = []
+    for option in map(as_schema, cast("list[Any]", options)):
+        nested: list[Any] = option["anyOf"] if option.keys() == {"anyOf"} else [option]
+        flat += [each for each in nested if each not in flat]
+    if len(flat) > 1:
+        return {**node, "anyOf": flat}
+    siblings = {keyword: value for keyword, value in node.items() if keyword != "anyOf"}
+    return {**as_schema(flat[0] if flat else {}), **siblings}
+
+
 def copied(value: Any) -> Any:
     """A deep copy of JSON data."""
     match value:

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from .json_access import as_text
+from .json_access import as_text, is_number
 
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TEXTS = tuple(
@@ -47,4 +47,7 @@ def with_described_limits(rules: dict[str, Any]) -> dict[str, Any]:
     pattern = _PATTERN.search(description)
     if pattern is not None:
         found["pattern"] = pattern[2].removesuffix(")") if "(" in description[: pattern.start(2)] else pattern[2]
+    if is_number(rules.get("minItems")) and "minItems" in found:
+        found["minItems"] = max(found["minItems"], rules["minItems"])  # the schema's own may be the most it may have
+        return {**rules, **found}
     return {**found, **rules} if found else rules
