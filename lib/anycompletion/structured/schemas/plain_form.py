@@ -94,7 +94,7 @@ def _resolved(part: Schema, defs: Schema, merged: tuple[str, ...]) -> tuple[Sche
     """A part of an intersection with what it refers to, and the parts of that, in one node."""
     name = target_name(part)
     found = {keyword: value for keyword, value in part.items() if keyword not in _UNUSED}
-    if name in defs and name is not None and name not in merged:
+    if name in defs and name not in merged:
         del found["$ref"]
         inner, merged = _resolved(as_schema(defs[name]), defs, (*merged, name))
         found = _both(inner, found)

@@ -163,12 +163,12 @@ def _candidates(bounds: dict[str, float]) -> Iterator[float]:
     low = max((bounds[key] for key in ("minimum", "exclusiveMinimum") if key in bounds), default=None)
     high = min((bounds[key] for key in ("maximum", "exclusiveMaximum") if key in bounds), default=None)
     step = abs(bounds.get("multipleOf", 0)) or 1
-    for bound, away in ((low, step), (high, -step)):
+    for bound, sign in ((low, 1), (high, -1)):
         if bound is not None:
-            whole = math.ceil(bound) if away > 0 else math.floor(bound)
-            yield from (bound, whole, whole + away, bound + away)
-            multiple = math.ceil(bound / step) if away > 0 else math.floor(bound / step)
-            yield from (multiple * step, (multiple + math.copysign(1, away)) * step)
+            whole = sign * math.ceil(sign * bound)
+            multiple = sign * math.ceil(sign * bound / step)
+            yield from (bound, whole, whole + sign * step, bound + sign * step, multiple * step)
+            yield (multiple + sign) * step
     if low is not None and high is not None:
         yield (low + high) / 2
     yield from (0, step)

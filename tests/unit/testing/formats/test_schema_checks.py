@@ -103,7 +103,7 @@ def test_an_invalid_schema_is_refused(checks: SchemaChecks, schema: Any, text: s
 
 
 def test_the_place_of_the_problem_is_named() -> None:
-    """Nobody would find the one wrong field among a hundred."""
+    """The one wrong field among a hundred would not be found."""
     schema = closed({"a": {"type": "array", "items": closed({"b": {**TEXT, "format": "uri"}})}})
     problem = OPENAI_STRICT.problem(schema)
     assert problem is not None
