@@ -97,29 +97,35 @@ class AwsEventStreamParser:
         Raises:
             APIResponseError: a checksum or a length is wrong, or headers cannot be read.
         """
-        at, last = 0, len(data) - _START
+        at, size = 0, len(data)
         self._needed = _START
-        while at <= last:
+        while size - at >= _START:
             length, headers_length, checksum = _read_prelude(data, at)
-            checked = at + _CHECKED
-            if crc32(data[at:checked]) != checksum:
-                raise _no_message(data[at : at + BODY_LIMIT])
-            if headers_length > MAX_HEADERS or not _LEAST <= length - headers_length <= _LEAST + MAX_PAYLOAD:
-                raise _wrong_length(length, headers_length)
             end = at + length
-            if end > len(data):
+            if end > size or length < _LEAST:
+                _check_prelude(data, at)
                 self._needed = length
                 break
             start, stop = at + _START, end - _END
             payload = start + headers_length
-            # The checksum of a prelude and what follows is computed from that of the prelude.
-            if crc32(data[checked:stop], checksum) != _read_checksum(data, stop)[0]:
+            # Begun with the prelude's own checksum, that of the message is right only if both are.
+            if crc32(data[at + _CHECKED : stop], checksum) != _read_checksum(data, stop)[0]:
+                _check_prelude(data, at)
                 raise APIResponseError("the stream is damaged: a message has a wrong checksum")
+            _check_lengths(length, headers_length)
             headers = data[start:payload]
             kind, name, values = _cached_kind(headers) if headers_length <= _CACHED_HEADERS else _kind(headers)
             events.append(AwsEvent(data[payload:stop], name, kind, values))
             at = end
         return at
+
+
+def _check_prelude(data: bytes, at: int) -> None:
+    """Raises if a prelude has a wrong checksum, or lengths that no message has."""
+    length, headers_length, checksum = _read_prelude(data, at)
+    if crc32(data[at : at + _CHECKED]) != checksum:
+        raise _no_message(data[at : at + BODY_LIMIT])
+    _check_lengths(length, headers_length)
 
 
 def _no_message(start: bytes) -> APIResponseError:
@@ -128,12 +134,16 @@ def _no_message(start: bytes) -> APIResponseError:
     return APIResponseError("the stream is damaged, or no AWS event stream: a prelude has a wrong checksum", body=text)
 
 
-def _wrong_length(length: int, headers_length: int) -> APIResponseError:
+def _check_lengths(length: int, headers_length: int) -> None:
+    problem = ""
     if headers_length > MAX_HEADERS:
-        return APIResponseError(f"the headers of a message of the stream are longer than {MAX_HEADERS} bytes")
-    if length - headers_length - _LEAST > MAX_PAYLOAD:
-        return APIResponseError(f"a message of the stream is longer than {MAX_PAYLOAD} bytes")
-    return APIResponseError("the stream is damaged: a message is shorter than its headers")
+        problem = f"the headers of a message of the stream are longer than {MAX_HEADERS} bytes"
+    elif length - headers_length > _LEAST + MAX_PAYLOAD:
+        problem = f"a message of the stream is longer than {MAX_PAYLOAD} bytes"
+    elif length - headers_length < _LEAST:
+        problem = "the stream is damaged: a message is shorter than its headers"
+    if problem:
+        raise APIResponseError(problem)
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------

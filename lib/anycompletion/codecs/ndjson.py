@@ -47,8 +47,13 @@ class NDJSONParser:
         if self._buffer:
             complete = bytes(self._buffer) + complete
             self._buffer = bytearray()
+        lines = complete.split(b"\n")
+        if b"\r" not in complete and len(complete) <= self._limit and all(lines) and not any(map(bytes.isspace, lines)):
+            self._empty = 0
+            self._keep(tail)
+            return list(map(Event, lines))
         events: list[Event] = []
-        for line in complete.split(b"\n"):
+        for line in lines:
             if not line or line.isspace():
                 self._empty += 1
             elif len(line) > self._limit:

@@ -10,6 +10,8 @@ within a stream may write the body of its error).
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 import re
 from typing import Literal
 
@@ -33,6 +35,8 @@ _LINES = 1 << 12
 size."""
 
 _BOM = b"\xef\xbb\xbf"
+_CR, _LF = b"\r\n"
+"""Bytes as ints: `in` finds these in a fifth of the time."""
 
 
 class Event(msgspec.Struct, gc=False):
@@ -97,7 +101,7 @@ class SSEParser:
         if self._is_idle and data.startswith(_FIELDS) and len(data) <= self._limit:
             if data.startswith(b"data: ") and data.endswith(b"\n\n") and b"\r" not in data:
                 values = data[6:-2].split(b"\n\ndata: ")
-                if data.count(b"\n") == 2 * len(values):
+                if not _any_has(values, _LF):
                     self._start = None
                     self._empty = 0
                     return list(map(Event, values))
@@ -302,18 +306,16 @@ def _plain_events(text: bytes) -> list[Event] | None:
     """
     if text.startswith(b"data: "):
         found = text[6:].split(b"\n\ndata: ")
-        return [*map(Event, found)] if text.count(b"\n") == 2 * (len(found) - 1) else None
+        return None if _any_has(found, _LF) else [*map(Event, found)]
     if not text.startswith(b"event: "):
         return None
-    blocks = text[7:].split(b"\n\nevent: ")
-    if text.count(b"\n") != 3 * len(blocks) - 2:
-        return None
     events: list[Event] = []
-    for block in blocks:
-        name, line_end, data = block.partition(b"\ndata: ")
-        if not line_end:
+    for block in text[7:].split(b"\n\nevent: "):
+        line, _, data = block.partition(b"\ndata: ")
+        name = _event_name(line)
+        if name is None or not data or _LF in data:
             return None
-        events.append(Event(data, _event_name(name)))
+        events.append(Event(data, name))
     return events
 
 
@@ -322,16 +324,22 @@ def _plain_crlf_events(text: bytes) -> list[Event] | None:
     if not text.startswith(b"data: "):
         return None
     found = text[6:].split(b"\r\n\r\ndata: ")
-    return [*map(Event, found)] if text.count(b"\r") == text.count(b"\n") == 2 * (len(found) - 1) else None
+    return None if _any_has(found, _LF) or _any_has(found, _CR) else [*map(Event, found)]
+
+
+def _any_has(values: list[bytes], byte: int) -> bool:
+    # Takes less time than counting the line ends of all.
+    return any(map(operator.contains, values, itertools.repeat(byte)))
 
 
 @functools.lru_cache(64)
-def _event_name(name: bytes) -> str:
-    """The name of an event; servers use few."""
-    return name.decode("utf-8", "replace")
+def _event_name(line: bytes) -> str | None:
+    """The name of an event, of which servers use few; None for several lines."""
+    return None if b"\n" in line else line.decode("utf-8", "replace")
 
 
 def _named(block: bytes) -> Event | None:
     """The event of a block that is one line with its name and one with its data (Anthropic's are); None for others."""
-    name, _, data = block[7:].partition(b"\ndata: ")
-    return Event(data, _event_name(name)) if data and b"\n" not in name and b"\n" not in data else None
+    line, _, data = block[7:].partition(b"\ndata: ")
+    name = _event_name(line)
+    return Event(data, name) if name is not None and data and _LF not in data else None

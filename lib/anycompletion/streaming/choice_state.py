@@ -80,7 +80,8 @@ class ChoiceState:
     """The parts of one choice that have arrived."""
 
     __slots__ = (
-        "_template",
+        "_text_choice",
+        "_text_delta",
         "annotations",
         "audio",
         "calls",
@@ -102,7 +103,8 @@ class ChoiceState:
     )
 
     def __init__(self, index: int = 0) -> None:
-        self._template = ChunkChoice(index)
+        self._text_delta = Delta()
+        self._text_choice = ChunkChoice(index, self._text_delta)
         """A choice of a chunk that has only text; `add` puts the present text into it, so that one comparison shows
         whether there is anything else."""
         self.role = "assistant"
@@ -127,20 +129,18 @@ class ChoiceState:
 
     def add(self, choice: ChunkChoice) -> int:
         """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
-        template = self._template
-        content = template.delta.content = choice.delta.content
+        self._text_delta.content = content = choice.delta.content
         size = 0
         if content is not None:
             size = len(content)
-            if self.content is None:
+            pieces = self.content
+            if pieces is None:
                 self.content = [content]
             else:
-                self.content.append(content)
-                if len(self.content) > self.max_pieces:
-                    self.max_pieces = _join_pieces(self.content)
-        if choice != template:
-            size += self._add_more(choice)
-        return size
+                pieces.append(content)
+                if len(pieces) > self.max_pieces:
+                    self.max_pieces = _join_pieces(pieces)
+        return size if choice == self._text_choice else size + self._add_more(choice)
 
     def _add_more(self, choice: ChunkChoice) -> int:
         """Adds everything but the content."""

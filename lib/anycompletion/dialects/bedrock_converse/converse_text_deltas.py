@@ -12,20 +12,14 @@ class _ConverseText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-class _ConverseTextEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
+class ConverseTextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """Event with a piece of a text."""
+
     content_block_index: int
     delta: _ConverseText
     p: str = ""
     """Padding, which hides the length of the text."""
 
 
-_decode = msgspec.json.Decoder(_ConverseTextEvent).decode
-
-
-def plain_text(data: bytes, index: object) -> str:
-    """The text of an event that is nothing but a delta of the text block `index`; "" for all others."""
-    try:
-        event = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return event.delta.text if event.content_block_index == index else ""
+decode_text_delta = msgspec.json.Decoder(ConverseTextDelta).decode
+"""Decodes an event that is nothing but a delta of text; raises for all others."""

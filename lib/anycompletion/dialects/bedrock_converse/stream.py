@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ...codecs import json
 from ...codecs.aws_eventstream import AwsEvent
 from ...codecs.lenient import (
@@ -33,7 +35,7 @@ from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
-from .converse_text_deltas import plain_text
+from .converse_text_deltas import decode_text_delta
 from .decode import FAILED, finish_reason, read_usage, reply_extra, reply_id, service_tier
 from .errors import error_in_event, error_in_reply, error_named, failed_generation
 
@@ -98,13 +100,9 @@ class BedrockStreamDecoder:
         else:
             block = self._blocks.current
             if block is not None and block.kind == "text" and event.name == "contentBlockDelta":
-                piece = plain_text(event.data, self._blocks.current_index)
-                if piece:
-                    block.pieces.append(piece)
-                    self._length += len(piece)
-                    self._last = event.data
-                    choice = ChunkChoice(0, Delta(None, piece))
-                    return (ChatCompletionChunk(self._id, [choice], 0, self._model, native=event.data),)
+                chunk = self._plain_chunk(block, event.data)
+                if chunk is not None:
+                    return (chunk,)
             try:
                 data: JsonObject = json.loads(event.data)
                 if data.__class__ is not dict:
@@ -131,6 +129,20 @@ class BedrockStreamDecoder:
         return ()
 
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def _plain_chunk(self, block: BedrockGrowingBlock, data: bytes) -> ChatCompletionChunk | None:
+        """The chunk of an event that is nothing but a piece of the text of `block`; None for all others."""
+        try:
+            event = decode_text_delta(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        piece = event.delta.text
+        if not piece or event.content_block_index != self._blocks.current_index:
+            return None
+        block.pieces.append(piece)
+        self._length += len(piece)
+        self._last = data
+        return ChatCompletionChunk(self._id, [ChunkChoice(0, Delta(None, piece))], 0, self._model, native=data)
 
     def _read(self, name: str, data: JsonObject) -> Chunks:
         match name:

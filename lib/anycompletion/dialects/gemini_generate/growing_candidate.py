@@ -63,7 +63,6 @@ class GeminiGrowingCandidate:
         "_extra",
         "_extra_sent",
         "_form",
-        "_in_text",
         "_legacy",
         "_native_sent",
         "_open",
@@ -72,6 +71,7 @@ class GeminiGrowingCandidate:
         "_started",
         "_texts",
         "_thoughts",
+        "continues_text",
         "finished",
         "index",
     )
@@ -82,11 +82,12 @@ class GeminiGrowingCandidate:
         """Whether the finish reason has arrived."""
         self._legacy = legacy
         self._backend = backend
-        self._parts: list[JsonObject] = []
-        """The parts as they arrived; those of text alone are joined at the end."""
+        self._parts: list[JsonObject | str] = []
+        """The parts as they arrived, some of those with nothing but text as a str; these are joined at the end."""
         self._form = GeminiReplyForm()
-        self._in_text = False
-        """Whether the last one was a text alone, so that another text makes no difference to `_form`."""
+        self.continues_text = False
+        """Whether a text that comes alone is one more piece of the text before it: no call is open, and the last part
+        was a text alone, so that another text makes no difference to `_form`."""
         self._calls = 0
         """Number of function calls that have begun."""
         self._open: _OpenCall | None = None
@@ -137,15 +138,9 @@ class GeminiGrowingCandidate:
         reason = finish_reason(native, has_calls=self._calls > 0, legacy=self._legacy)
         return ChunkChoice(self.index, delta, reason, logprobs, native, extra)
 
-    @property
-    def continues_text(self) -> bool:
-        """Whether a text that comes alone is one more piece of the text before it."""
-        return self._in_text and self._open is None
-
-    def add_text(self, text: str) -> str:
-        """Adds a text where it `continues_text`, and returns it."""
-        self._parts.append({"text": text})
-        return text
+    def add_text(self, text: str) -> None:
+        """Adds a text where it `continues_text`."""
+        self._parts.append(text)
 
     def end(self, blocked: str | None = None, refusal: str | None = None) -> ChunkChoice | None:
         """What has arrived since the finish reason; None for nothing.
@@ -179,7 +174,7 @@ class GeminiGrowingCandidate:
     def _keep(self, part: JsonObject) -> None:
         self._parts.append(part)
         self._form.add(part)
-        self._in_text = part.keys() == TEXT_ONLY and bool(part["text"])
+        self.continues_text = part.keys() == TEXT_ONLY and bool(part["text"])
 
     def _add_pieces(self, delta: Delta) -> None:
         if self._texts:
@@ -212,6 +207,7 @@ class GeminiGrowingCandidate:
             extra = signature_fields(part, self._backend) or None
             if call.get("willContinue") is True or pieces:
                 self._open = _OpenCall(part, call, number, extra)
+                self.continues_text = False
             else:
                 function.arguments = json.dumps(arguments_of(call, "functionCall")).decode()
                 self._keep(part)
@@ -266,7 +262,7 @@ class GeminiGrowingCandidate:
                 delta.audio = {**(delta.audio or {}), "data": (delta.audio or {}).get("data", "") + rest}
         hides_calls = self._legacy and self._calls > 1  # the legacy form has a place for one
         if (hides_calls or not self._form.is_expressible) and self._native_sent < len(self._parts):
-            unsent = merged_texts(self._parts[self._native_sent :])
+            unsent = merged_texts(map(_as_part, self._parts[self._native_sent :]))
             delta.provider_specific_fields = native_fields(unsent, self._backend)
             self._native_sent = len(self._parts)
         # A list would be appended to the one that was sent.
@@ -279,8 +275,12 @@ class GeminiGrowingCandidate:
             return None
         self._extra_sent.update(unsent_fields)
         if not self._annotated and not CITING_FIELDS.isdisjoint(unsent_fields):
-            shown = ["" if is_thought(part) else text_of(part) for part in self._parts]
+            shown = ["" if is_thought(part) else text_of(part) for part in map(_as_part, self._parts)]
             found = read_annotations(unsent_fields, GeminiTexts(shown))
             self._annotated = bool(found)
             delta.annotations = [annotation.to_dict() for annotation in found] or None
         return unsent_fields
+
+
+def _as_part(part: JsonObject | str) -> JsonObject:
+    return {"text": part} if isinstance(part, str) else part

@@ -31,7 +31,8 @@ class _PlainCounts(msgspec.Struct, gc=False, rename="camel"):
     thoughts_token_count: int | None = None
 
 
-_NO_COUNTS = _PlainCounts()
+NO_COUNTS = _PlainCounts()
+"""Usage without any count."""
 
 
 class GeminiPlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
@@ -43,20 +44,6 @@ class GeminiPlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, ren
     response_id: str | None = None
     create_time: str | None = None
 
-    @property
-    def has_counts(self) -> bool:
-        """Whether the event has token counts."""
-        return self.usage_metadata is not None and self.usage_metadata != _NO_COUNTS
 
-
-_decode = msgspec.json.Decoder(GeminiPlainEvent).decode
-
-
-def plain_event(data: bytes) -> GeminiPlainEvent | None:
-    """An event with one text of the candidate 0 and nothing else; None for all others."""
-    try:
-        event = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    candidate = event.candidates[0]
-    return None if candidate.index or not candidate.content.parts[0].text else event
+decode_plain_event = msgspec.json.Decoder(GeminiPlainEvent).decode
+"""Decodes an event with one text of one candidate and nothing else; raises for all others."""

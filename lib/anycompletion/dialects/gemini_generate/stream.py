@@ -8,6 +8,8 @@ usage is what the last event with counts reports, which may come after that.
 
 from __future__ import annotations
 
+import msgspec
+
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
@@ -29,7 +31,7 @@ from .errors import error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason
 from .gemini_quirks import quirks_of
 from .growing_candidate import GeminiGrowingCandidate
-from .plain_events import plain_event
+from .plain_events import NO_COUNTS, decode_plain_event
 from .reply_parts import candidate_indexes, read_candidate
 from .token_counts import has_counts, read_usage
 
@@ -166,16 +168,24 @@ class GeminiStreamDecoder:
     def _plain_chunk(self, data: bytes) -> ChatCompletionChunk | None:
         """The chunk of an event with one text of the one candidate; None for all others."""
         known = self._candidates.get(0)
-        event = None if known is None or not known.continues_text else plain_event(data)
-        if known is None or event is None:
+        if known is None or not known.continues_text:
             return None
-        text = event.candidates[0].content.parts[0].text
-        if event.has_counts:
+        try:
+            event = decode_plain_event(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        candidate = event.candidates[0]
+        text = candidate.content.parts[0].text
+        if candidate.index or not text:
+            return None
+        counts = event.usage_metadata
+        if counts is not None and counts != NO_COUNTS:
             self._unread_usage = data
         if event.create_time is not None:
             self._extra["createTime"] = event.create_time
         self._last = data
-        choice = ChunkChoice(0, Delta(None, known.add_text(text)))
+        known.add_text(text)
+        choice = ChunkChoice(0, Delta(None, text))
         return ChatCompletionChunk(self._id, [choice], self._created, self._model, native=data)
 
     def _add_details(self, data: JsonObject) -> None:

@@ -40,7 +40,9 @@ def error_of_reply(body: object, data: bytes, headers: Mapping[str, str] | None 
     shown: object = body
     if source is not None:
         is_reply = "done" in source or isinstance(source.get("message"), dict)
-        shown = {"error": source.get("error")} if is_reply else source
+        if is_reply and source.get("error") is None:
+            return None
+        shown = {"error": source["error"]} if is_reply else source
     return _error(read_error(shown), None, headers, as_text(data)) if holds_error(shown) else None
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from ...codecs.lenient import ShapeError
+from ...codecs.lenient import ShapeError, optional_list, optional_object
 from ...errors import InvalidRequestError
 from ...records import AssistantTurn, ChatCompletionMessage, JsonObject, RefusalPart, TextPart, ToolCall
 from ..base import EncodingReport, Target
@@ -35,6 +35,20 @@ def native_fields(
         return None
     native: JsonObject = {"provider": target.provider, "model": target.model, "items": items}
     return {NAME: native | {"stored": True} if stored else native}
+
+
+def is_plain_text(item: JsonObject) -> bool:
+    """Whether an item is a message of one text, which the message's own fields express; a quick check."""
+    parts = optional_list(item.get("content")) or ()
+    if item["type"] != "message" or not item.keys() <= _PLAIN_MESSAGE or len(parts) != 1:
+        return False
+    part = optional_object(parts[0]) or {}
+    text: object = part.get("text")
+    return part.keys() <= _PLAIN_PART and isinstance(text, str) and text != "" and not part.get("annotations")
+
+
+_PLAIN_MESSAGE = frozenset(("type", "id", "status", "role", "content"))
+_PLAIN_PART = frozenset(("type", "text", "annotations", "logprobs"))
 
 
 def _with_one_call(items: list[JsonObject], offered: OpenAIOfferedTools) -> list[JsonObject]:

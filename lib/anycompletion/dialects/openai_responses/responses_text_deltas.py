@@ -26,12 +26,5 @@ class OpenAITextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     obfuscation: str | None = None
 
 
-_decode = msgspec.json.Decoder(OpenAITextDelta).decode
-
-
-def plain_delta(data: bytes) -> OpenAITextDelta | None:
-    """An event that is nothing but a piece of a text; None for all others."""
-    try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+decode_text_delta = msgspec.json.Decoder(OpenAITextDelta).decode
+"""Decodes an event that is nothing but a piece of a text; raises for all others."""

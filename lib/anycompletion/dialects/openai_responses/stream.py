@@ -8,6 +8,8 @@ fields express. Events are recognized by the type in their data: some servers na
 
 from __future__ import annotations
 
+import msgspec
+
 from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError, as_object, as_str, optional_object, optional_str
 from ...codecs.sse import Event
@@ -19,9 +21,10 @@ from ..error_body import holds_error
 from ..openai_errors import error_from_body
 from ..shared import EMPTY_EVENTS, as_text
 from .decode import CANCELLED, created_at, extra_fields, failure, finish_reason, is_stored, read_usage
-from .native_items import native_fields
+from .native_items import is_plain_text, native_fields
 from .output_items import OpenAIOfferedTools, logprobs_of, offered_tools, read_items, read_message
-from .responses_text_deltas import TEXT_DELTA, plain_delta
+from .responses_text_deltas import TEXT_DELTA, decode_text_delta
+from .stream_item import OpenAIStreamItem
 from .stream_items import OpenAIStreamItems, described_error, response_of
 
 _PREFIX = "response."
@@ -55,11 +58,9 @@ class OpenAIResponsesStreamDecoder:
             return ()
         item = self._items.current
         if item is not None and event.name == TEXT_DELTA:
-            plain = plain_delta(event.data)
-            if plain is not None and plain.output_index == item.index and not self._items.has_shared_numbers:
-                self._last = event.data
-                delta = self._items.text(item, plain.content_index, plain.delta)
-                return () if delta is None else (self._chunk(delta),)
+            chunks = self._plain_chunks(item, event.data)
+            if chunks is not None:
+                return chunks
         failed: APIError | None = None
         problem = ""
         try:
@@ -101,6 +102,22 @@ class OpenAIResponsesStreamDecoder:
         return ()
 
     # --- events -------------------------------------------------------------------------------------------------------
+
+    def _plain_chunks(self, item: OpenAIStreamItem, data: bytes) -> Chunks | None:
+        """The chunks of an event that is nothing but a piece of the text of `item`; None for all others."""
+        try:
+            event = decode_text_delta(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if event.output_index != item.index or self._items.has_shared_numbers:
+            return None
+        self._last = data
+        delta = self._items.text(item, event.content_index, event.delta)
+        if delta is None:
+            return ()
+        if self._role is not None:
+            delta.role = self._take_role()
+        return (ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], self._created, self._model, native=data),)
 
     def _read(self, kind: str, data: JsonObject) -> Chunks:
         match kind:
@@ -237,7 +254,7 @@ class OpenAIResponsesStreamDecoder:
     def _native(self, response: JsonObject) -> JsonObject | None:
         found = [item.done for item in self._items.all]
         items = read_items([item for item in found if item is not None])
-        if len(items) < len(found):
+        if len(items) < len(found) or (len(items) == 1 and is_plain_text(items[0])):
             return None  # without one of its items, the provider could refuse the others
         message = read_message(items, self._items.offered)
         return native_fields(items, message, self._target, self._items.offered, stored=is_stored(response))
@@ -274,6 +291,8 @@ def _failure(kind: str, data: JsonObject, body: bytes) -> APIError | None:
     """The exception, if an event is an error, or the end of a response that failed."""
     if kind in _ENDS:
         response = response_of(data)
+        if response.get("status") == "completed" and response.get("error") is None and response.get("output"):
+            return None  # paid for, whatever else it has
         if kind == "response.failed" or response.get("status") == "failed" or holds_error(response):
             return failure(response | {"object": "response"}, None, as_text(body))
         if kind == "response.cancelled" or response.get("status") == "cancelled":
