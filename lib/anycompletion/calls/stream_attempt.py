@@ -241,12 +241,11 @@ class StreamAttempt(Attempt):
         if events and not self.delivered:
             self._start = None
             self.response.note_first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
-        decoder = self._decoder
         chunks: list[ChatCompletionChunk] = []
         try:
             for event in events:
-                chunks += decoder.feed(event)
-                if decoder.done:
+                chunks += self._decoder.feed(event)
+                if self._decoder.done:
                     chunks += self._finish()
                     self.response.finish_soon()
                     return chunks

@@ -11,7 +11,7 @@ Annotations are no strings here: msgspec would evaluate each of them, which take
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, cast
 
 import attrs
 import msgspec
@@ -36,6 +36,8 @@ _REPR_LIMIT = 120
 
 _EXTRA = "anycompletion:extra"
 """Name of `extra` in msgspec's output; no server's field has it."""
+
+_ONLY_TEXT = "anycompletion:only_text"
 
 
 class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True, repr_omit_defaults=True):
@@ -125,6 +127,9 @@ class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forb
     """Set only while an event is decoded. It is a field, because searching the bytes for it takes half as long as
     decoding them."""
     _obfuscation: Any = msgspec.field(default=None, name="obfuscation")
+    _only_text: Annotated[str, msgspec.Meta(max_length=0)] | None = msgspec.field(default=None, name=_ONLY_TEXT)
+    """The text of the one choice, set by a decoder that knows that the chunk has nothing else. The first accumulator
+    takes it away, because readers may change the chunk. No server can set it: it would have to be empty."""
 
     @property
     def raw(self) -> Any:

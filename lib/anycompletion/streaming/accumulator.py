@@ -62,6 +62,19 @@ class Accumulator:
         Raises:
             APIResponseError: the chunks add up to more than MAX_TEXT.
         """
+        text = chunk._only_text  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        state = None
+        if text:
+            chunk._only_text = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            state = self._choices.get(chunk.choices[0].index)
+        if text and state is not None and self._model:
+            self._size += state.add_text(text)
+        else:
+            self._add(chunk)
+        if self._size > MAX_TEXT:
+            raise APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)
+
+    def _add(self, chunk: ChatCompletionChunk) -> None:
         for choice in chunk.choices:
             state = self._choices.get(choice.index)
             if state is None:
@@ -80,8 +93,6 @@ class Accumulator:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
         if chunk.extra is not None:
             self._add_extra(chunk.extra)
-        if self._size > MAX_TEXT:
-            raise APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)
 
     def _add_extra(self, extra: JsonObject) -> None:
         # A list or text replaces the one before: some servers repeat theirs in every chunk.

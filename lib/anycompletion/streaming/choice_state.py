@@ -130,17 +130,19 @@ class ChoiceState:
     def add(self, choice: ChunkChoice) -> int:
         """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
         self._text_delta.content = content = choice.delta.content
-        size = 0
-        if content is not None:
-            size = len(content)
-            pieces = self.content
-            if pieces is None:
-                self.content = [content]
-            else:
-                pieces.append(content)
-                if len(pieces) > self.max_pieces:
-                    self.max_pieces = _join_pieces(pieces)
+        size = 0 if content is None else self.add_text(content)
         return size if choice == self._text_choice else size + self._add_more(choice)
+
+    def add_text(self, text: str) -> int:
+        """Adds a piece of the content; returns its characters."""
+        pieces = self.content
+        if pieces is None:
+            self.content = [text]
+        else:
+            pieces.append(text)
+            if len(pieces) > self.max_pieces:
+                self.max_pieces = _join_pieces(pieces)
+        return len(text)
 
     def _add_more(self, choice: ChunkChoice) -> int:
         """Adds everything but the content."""
@@ -286,6 +288,10 @@ class ChoiceEnd(ChoiceState):
     """The finish reasons of one choice, without its contents."""
 
     __slots__ = ()
+
+    def add_text(self, text: str) -> int:
+        """Keeps nothing; returns 0."""
+        return 0
 
     def add(self, choice: ChunkChoice) -> int:
         """Adds the finish reasons of one chunk; returns 0, because they are not kept twice."""

@@ -100,7 +100,7 @@ class AnthropicStreamDecoder:
             block.pieces.append(piece)
             self._length += len(piece)
             self._last = event.data
-            return (self._chunk(Delta(None, piece)),)
+            return (self._chunk(Delta(None, piece), piece),)
         failure: object = None
         problem = ""
         try:
@@ -122,8 +122,7 @@ class AnthropicStreamDecoder:
             if self.done or event.name == "ping" or event.data.strip() in EMPTY_EVENTS:
                 return ()  # the end of OpenAI's streams, or an event without content
             failure = as_text(event.data) if event.name == "error" else None
-        # Raised here, so that the error's context and traceback do not hold the event.
-        body = as_text(event.data)
+        body = as_text(event.data)  # raised here, so that the error's context and traceback do not hold the event
         if failure is not None:
             raise error_from_body(failure, body=body)
         raise _unreadable_event(problem, body)
@@ -387,8 +386,9 @@ class AnthropicStreamDecoder:
             )
         ]
 
-    def _chunk(self, delta: Delta) -> ChatCompletionChunk:
-        return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
+    def _chunk(self, delta: Delta, text: str | None = None) -> ChatCompletionChunk:
+        choices, native = [ChunkChoice(0, delta)], self._last
+        return ChatCompletionChunk(self._id, choices, 0, self._model, native=native, _only_text=text)
 
 
 def _unreadable_event(problem: str, body: str | None = None) -> APIResponseError:

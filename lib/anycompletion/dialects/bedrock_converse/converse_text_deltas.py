@@ -1,6 +1,8 @@
 """Deltas of text, as nearly all events of a stream are: read by msgspec in one step. No I/O.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlockDeltaEvent.html
+
+One is ``{"contentBlockIndex": 0, "delta": {"text": "Hel"}, "p": "abcdefghij"}``.
 """
 
 # Annotations are no strings here: msgspec would evaluate each of them.
@@ -9,10 +11,12 @@ import msgspec
 
 
 class _ConverseText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Delta of text alone."""
+
     text: str
 
 
-class ConverseTextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
+class BedrockTextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
     """Event with a piece of a text."""
 
     content_block_index: int
@@ -21,5 +25,8 @@ class ConverseTextDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False, re
     """Padding, which hides the length of the text."""
 
 
-decode_text_delta = msgspec.json.Decoder(ConverseTextDelta).decode
-"""Decodes an event that is nothing but a delta of text; raises for all others."""
+decode_text_delta = msgspec.json.Decoder(BedrockTextDelta).decode
+"""Decodes an event that is nothing but a delta of text.
+
+Raises msgspec's errors for all others, of which the caller then reads what there is.
+"""

@@ -142,7 +142,8 @@ class BedrockStreamDecoder:
         block.pieces.append(piece)
         self._length += len(piece)
         self._last = data
-        return ChatCompletionChunk(self._id, [ChunkChoice(0, Delta(None, piece))], 0, self._model, native=data)
+        choices = [ChunkChoice(0, Delta(None, piece))]
+        return ChatCompletionChunk(self._id, choices, 0, self._model, native=data, _only_text=piece)
 
     def _read(self, name: str, data: JsonObject) -> Chunks:
         match name:

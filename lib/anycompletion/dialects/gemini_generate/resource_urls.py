@@ -10,6 +10,7 @@ URL with a project, the version precedes it: ``https://aiplatform.googleapis.com
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ...errors import InvalidRequestError
 from ..base import Target
@@ -32,25 +33,26 @@ def method_url(target: Target) -> str:
     Raises:
         InvalidRequestError: the model's name or the base URL is not valid; `.param` names which.
     """
+    root, project = _versioned(target)
     method = "streamGenerateContent?alt=sse" if target.stream else "generateContent"
-    model = target.model.removeprefix("models/")
+    return _method_url(root, project, target.model.removeprefix("models/"), target.path or PATH, method)
+
+
+@lru_cache(256)
+def _method_url(root: str, project: str, model: str, path: str, method: str) -> str:
     _check_model(model)
     resource = quoted(model, "/@.-_~")
     if model.startswith("projects/"):
-        root, _ = _root_and_project(target.base_url)
-        return f"{_with_version(root, target)}/{resource}:{method}"
+        return f"{root}/{resource}:{method}"
     if model.startswith(_RESOURCES):
-        return f"{_resource_root(target)}/{resource}:{method}"
-    path = (target.path or PATH).replace("{model}", resource).replace("{method}", method)
-    return _resource_root(target) + path
+        return f"{root}{project}/{resource}:{method}"
+    return root + project + path.replace("{model}", resource).replace("{method}", method)
 
 
 def models_url(target: Target) -> str:
     """The URL of the list of models."""
-    root, project = _root_and_project(target.base_url)
-    if project or quirks_of(target).vertex:
-        return f"{_with_version(root, target)}/publishers/google/models"
-    return f"{_with_version(root, target)}/models"
+    root, project = _versioned(target)
+    return f"{root}/publishers/google/models" if project or quirks_of(target).vertex else f"{root}/models"
 
 
 def _check_model(model: str) -> None:
@@ -58,25 +60,18 @@ def _check_model(model: str) -> None:
         raise InvalidRequestError("model: has an empty segment, or one of dots only", param="model")
 
 
-def _resource_root(target: Target) -> str:
-    """The base URL with the version."""
-    root, project = _root_and_project(target.base_url)
-    return _with_version(root, target) + project
+def _versioned(target: Target) -> tuple[str, str]:
+    """The base URL up to the project, with the version, and the rest of it; "" for one without a project."""
+    default = "v1beta1" if quirks_of(target).vertex else "v1beta"
+    version = default if target.api_version in (None, "beta") else target.api_version
+    return _with_version(target.base_url, version)
 
 
-def _root_and_project(base_url: str) -> tuple[str, str]:
-    """The base URL up to the project, and the rest of it; "" for one without a project."""
+@lru_cache(64)
+def _with_version(base_url: str, version: str) -> tuple[str, str]:
     root, mark, project = base_url.partition(_PROJECTS)
-    return root, mark + project
-
-
-def _with_version(root: str, target: Target) -> str:
     last = root.rpartition("/")[2]
     if ":" in last and "/" in root.partition("://")[2]:
         text = f"base_url: ends in a method, {last}; give the URL before the version"
         raise InvalidRequestError(text, param="base_url")
-    if re.fullmatch(_VERSION, last):
-        return root
-    default = "v1beta1" if quirks_of(target).vertex else "v1beta"
-    version = target.api_version
-    return f"{root}/{quoted(default if version in (None, 'beta') else version)}"
+    return root if re.fullmatch(_VERSION, last) else f"{root}/{quoted(version)}", mark + project

@@ -185,8 +185,8 @@ class GeminiStreamDecoder:
             self._extra["createTime"] = event.create_time
         self._last = data
         known.add_text(text)
-        choice = ChunkChoice(0, Delta(None, text))
-        return ChatCompletionChunk(self._id, [choice], self._created, self._model, native=data)
+        choices = [ChunkChoice(0, Delta(None, text))]
+        return ChatCompletionChunk(self._id, choices, self._created, self._model, native=data, _only_text=text)
 
     def _add_details(self, data: JsonObject) -> None:
         if not self._id:

@@ -35,6 +35,9 @@ class _ToolChoice(NamedTuple):
     """The only functions that the model may call; with the mode AUTO, only these are sent."""
 
 
+_TOOL_PARAMS = ("tools", "functions", "tool_choice", "function_call", "web_search_options")
+
+
 def encode_tools(
     request: ChatRequest, extra_tools: Sequence[Any], family: GeminiFamily, vertex: bool, report: EncodingReport
 ) -> JsonObject:
@@ -47,6 +50,8 @@ def encode_tools(
         vertex: whether the server is Vertex AI.
         report: reports what Gemini cannot express.
     """
+    if not extra_tools and not any(getattr(request, name) for name in _TOOL_PARAMS):
+        return {}
     declared, native = _declarations(request, family, report)
     native += list(extra_tools)
     choice = _requested_choice(request, report)

@@ -94,8 +94,13 @@ class OllamaStreamDecoder:
         if not text and not thought:
             return ()
         delta = Delta(self._role, text or None, reasoning_content=thought) if thought else Delta(self._role, text)
+        only_text = None if thought or self._role is not None else text
         self._role = None
-        return (ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], self._created, self._model, native=data),)
+        return (
+            ChatCompletionChunk(
+                self._id, [ChunkChoice(0, delta)], self._created, self._model, native=data, _only_text=only_text
+            ),
+        )
 
     def finish(self) -> Chunks:
         """No chunks, or the finish reason where it came without ``"done": true``.

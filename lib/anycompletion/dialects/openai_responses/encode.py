@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/responses/create
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, cast
@@ -125,16 +126,19 @@ def _has_encrypted_reasoning(request: ChatRequest, model: str, quirks: OpenAIRes
         return quirks.encrypted_reasoning
     if request.reasoning_effort is not None:
         return request.reasoning_effort != "none"
-    return re.search(_REASONING_MODEL, model) is not None
+    return _is_reasoning_model(model)
 
 
 def _may_reason(request: ChatRequest, target: Target, quirks: OpenAIResponsesQuirks) -> bool:
     """Whether the model may reason. Where names say nothing of it, as those of Azure's deployments, it may."""
     if quirks.encrypted_reasoning is not None or quirks.azure_urls:
         return True
-    return (
-        _has_encrypted_reasoning(request, target.model, quirks) or re.search(_REASONING_MODEL, target.model) is not None
-    )
+    return _has_encrypted_reasoning(request, target.model, quirks) or _is_reasoning_model(target.model)
+
+
+@functools.lru_cache(256)
+def _is_reasoning_model(model: str) -> bool:
+    return re.search(_REASONING_MODEL, model) is not None
 
 
 def _merge(body: JsonObject, extra_body: Mapping[str, Any]) -> None:

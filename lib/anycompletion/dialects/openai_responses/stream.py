@@ -116,8 +116,9 @@ class OpenAIResponsesStreamDecoder:
         if delta is None:
             return ()
         if self._role is not None:
-            delta.role = self._take_role()
-        return (ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], self._created, self._model, native=data),)
+            return (self._chunk(delta),)
+        choices, text = [ChunkChoice(0, delta)], delta.content
+        return (ChatCompletionChunk(self._id, choices, self._created, self._model, native=data, _only_text=text),)
 
     def _read(self, kind: str, data: JsonObject) -> Chunks:
         match kind:
