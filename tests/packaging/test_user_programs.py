@@ -115,6 +115,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "usage: 11",
         "thoughts: True",
     ),
+    "stream_values": (
+        *("form: {'title': ", " None", "trip: Trip(title=", "item: some ") * 2,
+        "number: ",
+    ),
     "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
     "testing_own_code": ("3 passed",),
 }

@@ -159,6 +159,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.client.model_list": "few programs list models",
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,
+        "anycompletion.structured.parsed_stream": _TYPES,
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},

@@ -98,14 +98,10 @@ SECTIONS = (
         "anycompletion.structured",
         f"{_A}.structured",
         (
-            "ParsedCompletion",
-            "ParsedResult",
-            "ParseMode",
-            "SupportsValidateJSON",
-            "StructuredSupport",
-            "response_schema",
+            *("ParsedCompletion", "ParsedStream", "Partial", "ParsedResult", "ParseMode", "SupportsValidateJSON"),
+            *("StructuredSupport", "response_schema"),
         ),
-        "What `AsyncCompletion.parse` takes and returns.",
+        "What `AsyncCompletion.parse` and `parse_stream` take and return.",
     ),
     Section(
         "anycompletion.caching",

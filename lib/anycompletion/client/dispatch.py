@@ -93,8 +93,19 @@ class CallDispatcher:
         call = calls[0]
         return call.complete() if (call.request.n or 1) == 1 else _logged(calls, complete_choices(call))
 
-    def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
-        """One streamed reply, which is sent when it is opened."""
+    def stream(
+        self,
+        request: ChatRequest,
+        options: OptionValues,
+        started: float = 0.0,
+        make: Callable[..., CompletionStream] = CompletionStream,
+    ) -> CompletionStream:
+        """One streamed reply, which is sent when it is opened.
+
+        Args:
+            started: as for `complete`.
+            make: makes the stream, with the arguments of `CompletionStream`.
+        """
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
@@ -102,7 +113,7 @@ class CallDispatcher:
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
             chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
             keep_text = (self.defaults | options).get("keep_text") is not False
-            return CompletionStream(chunks, usage_asked=usage_asked, keep_text=keep_text)
+            return make(chunks, usage_asked=usage_asked, keep_text=keep_text)
         calls = self._calls(request, options, stream=True, started=started)
         source: ChunkSource
         if len(calls) > 1:
@@ -111,7 +122,7 @@ class CallDispatcher:
             source = CallChunks(calls[0])
         else:
             source = FilledChunks(calls[0], self.state.track_task)
-        reply = CompletionStream(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
+        reply = make(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
         if not isinstance(source, CallChunks):
             _log_end(calls, reply)
         return reply

@@ -14,7 +14,7 @@ from .state import ClientState
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
-    from ..structured import ParsedCompletion, ParseMode, SupportsValidateJSON
+    from ..structured import ParsedCompletion, ParsedStream, ParseMode, SupportsValidateJSON
 
 T = TypeVar("T")
 
@@ -95,3 +95,49 @@ class TypedReplyMethods:
         started = await self._state.start_call()
         arguments = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
         return await parse(self._dispatcher, model, messages, into, arguments, params, started)
+
+    @overload
+    def parse_stream(
+        self,
+        model: str,
+        messages: Messages,
+        into: type[T] | SupportsValidateJSON[T],
+        *,
+        mode: ParseMode = "auto",
+        strict: bool | None = None,
+        validate: Callable[[T], object] | None = None,
+        **params: Unpack[ParseParams],
+    ) -> ParsedStream[T]: ...
+    @overload
+    def parse_stream(
+        self,
+        model: str,
+        messages: Messages,
+        into: TypeForm[T],
+        *,
+        mode: ParseMode = "auto",
+        strict: bool | None = None,
+        validate: Callable[[T], object] | None = None,
+        **params: Unpack[ParseParams],
+    ) -> ParsedStream[T]: ...
+    @hides_frames
+    def parse_stream(
+        self,
+        model: str,
+        messages: Messages,
+        into: Any,
+        *,
+        mode: ParseMode = "auto",
+        strict: bool | None = None,
+        validate: Callable[[Any], object] | None = None,
+        **params: Unpack[ParseParams],
+    ) -> ParsedStream[Any]:
+        """A stream whose reply is a value of a type, which can be read while it arrives: `ParsedStream`.
+
+        Takes the arguments of `parse`, except `max_reasks`. The request is validated now, and sent at ``async with`` or
+        when the first chunk is read. Raises now what `parse` raises before sending.
+        """
+        from ..structured.parsed_stream import parse_stream  # noqa: PLC0415 (as in `parse`)
+
+        arguments = {"mode": mode, "strict": strict, "validate": validate}
+        return parse_stream(self._dispatcher, model, messages, into, arguments, params)

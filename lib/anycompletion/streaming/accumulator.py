@@ -5,7 +5,7 @@ Fields beyond OpenAI's (`extra`) are merged by the rules of `fragments`, usage b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import APIResponseError
 from ..records import ChatCompletion, Choice, JsonObject, Usage
@@ -116,6 +116,11 @@ class Accumulator:
     def finish_reasons(self) -> dict[int, str | None]:
         """Index of each choice → its finish reason so far."""
         return {index: state.finish_reason for index, state in self._choices.items()}
+
+    def text_pieces(self, index: int) -> Sequence[str]:
+        """The text of a choice so far; later pieces are appended to the list, in which pieces are joined at times."""
+        state = self._choices.get(index)
+        return () if state is None else state.content or ()
 
     def completion(self) -> ChatCompletion:
         """A new record of the reply so far; later chunks do not change it."""

@@ -78,7 +78,7 @@ class CompletionStream:
             if self._opened
             else "not sent"
         )
-        return f"<CompletionStream {self.info.provider}/{self.info.model} {state}>"
+        return f"<{type(self).__name__} {self.info.provider}/{self.info.model} {state}>"
 
     # --- the state so far ---
 

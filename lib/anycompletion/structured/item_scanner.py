@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+
 import msgspec
 
-from ..codecs.json import dumps
 from .json_scanner import JSONScanner, Step
 from .partial import loads, utf8
 
@@ -43,7 +46,6 @@ class ItemScanner(JSONScanner):
         end = self._items_end()
         if end == begin:
             return []
-        self._is_embedded = False  # items that were taken are not read a second time
         text, start = "".join(self._pieces), self._dropped
         self._pieces = [text[end - start :]]
         self._begin = self._dropped = end
@@ -75,5 +77,16 @@ def _items(text: str) -> list[bytes]:
     """The JSON of each item, of a list without its brackets."""
     try:
         return [bytes(item) for item in _split(utf8(f"[{text}]"))]
-    except msgspec.DecodeError:
-        return [dumps(item) for item in loads(f"[{text}]")]
+    except msgspec.DecodeError:  # control characters or lone surrogates
+        return [utf8(text[start:end]) for start, end in _spans(text)]
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """The begin and the end of each item, of a list without its brackets."""
+    end = 0
+    while begin := re.compile(r"[^,\s]").search(text, end):
+        _, end = _find_end(text, begin.start())
+        yield begin.start(), end
+
+
+_find_end = json.JSONDecoder(parse_int=str, parse_float=str, strict=False).raw_decode

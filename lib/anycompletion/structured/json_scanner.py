@@ -137,15 +137,19 @@ class JSONScanner:
         if self.finished or self.failed:
             return
         self._scan(text)
-        while self._may_start_again():
-            self._starts += 1
+        while self._starts_again():
             rest = "".join((*self._pieces, self._tail))[1:]
             self.failed = False
             self._reset()
             self._scan(rest)
 
-    def _may_start_again(self) -> bool:
-        return self.failed and self._is_embedded and self._starts < _MAX_STARTS
+    def _starts_again(self) -> bool:
+        """Whether what failed was a bracket of the text around the object; broken JSON is not read from its middle."""
+        if not (self.failed and self._is_embedded):
+            return False
+        self._starts += 1
+        is_prose = len(self._stack) == 1 and self._step is JSONScanner._read_first_key
+        return is_prose and self._starts <= _MAX_STARTS
 
     def _scan(self, text: str) -> None:
         text = self._tail + text

@@ -5,13 +5,14 @@ Strings grow; numbers, true, false and null appear when they are complete, and a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import msgspec
 
-from ..codecs import lenient
 from .json_scanner import JSONScanner
+from .mismatch import ValueMismatch
+from .types.json_text import check_nesting, read_json
 
 _decode = msgspec.json.Decoder().decode
 
@@ -56,7 +57,11 @@ class PartialScanner(JSONScanner):
         text = self._text()
         quote = '"' if self._is_in_string else ""
         brackets = "".join([container.bracket for container in reversed(self._stack)])
-        data = loads(f"{text[: self._end]}{quote}{brackets}")
+        try:
+            data = loads(f"{text[: self._end]}{quote}{brackets}")
+        except ValueMismatch:  # a number that is larger than a float can be
+            self.failed = True
+            return None
         path = self._open_path(text, data)
         if not self._is_wrapped:
             return Partial(data, path, self.finished)
@@ -87,13 +92,41 @@ def partial_data(text: str, *, is_wrapped: bool = False) -> Any:
     return None if partial is None else partial.data
 
 
+@attrs.frozen
+class PlainData:
+    """A plan that reads any JSON object as plain data."""
+
+    is_wrapped: bool
+    """Whether the data is the member ``value`` of the object."""
+
+    def decode(self, data: bytes) -> Any:
+        """The data.
+
+        Raises:
+            ValueMismatch: the text is not JSON, or has no such data.
+        """
+        check_nesting(data)
+        value = _loads(data)
+        if type(value) is not dict or (self.is_wrapped and "value" not in value):
+            raise ValueMismatch("an object with the member value" if self.is_wrapped else "an object")
+        found = cast("dict[str, Any]", value)
+        return found["value"] if self.is_wrapped else found
+
+
 def loads(text: str) -> Any:
-    """The value of a JSON text that is not nested too deeply."""
-    data = utf8(text)
+    """The value of a JSON text that is not nested too deeply.
+
+    Raises:
+        ValueMismatch: the text is not JSON.
+    """
+    return _loads(utf8(text))
+
+
+def _loads(data: bytes) -> Any:
     try:
         return _decode(data)
-    except msgspec.DecodeError:
-        return lenient.loads(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_json(data)
 
 
 def utf8(text: str) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.structured.item_scanner import ItemScanner
+from anycompletion.structured.types.json_text import read_json
 from support.json_texts import VALUES
 
 
@@ -20,7 +21,7 @@ def taken(pieces: list[str], **options: bool) -> list[list[Any]]:
     found: list[list[Any]] = []
     for piece in pieces:
         scanner.feed(piece)
-        found.append([json.loads(item) for item in scanner.take()])
+        found.append([read_json(item) for item in scanner.take()])
     return found
 
 

@@ -137,9 +137,9 @@ STEPS: dict[str, tuple[list[str], list[tuple[Any, Any, bool]]]] = {
         ['{"a": "x\ny\t', 'z"}'],
         [({"a": "x\ny\t"}, ("a",), False), ({"a": "x\ny\tz"}, None, True)],
     ),
-    "numbers of any size": (
-        ['{"a": [123456789012345678901234567890, 1e400, 2'],
-        [({"a": [123456789012345678901234567890, float("inf")]}, ("a",), False)],
+    "integers of any size": (
+        ['{"a": [123456789012345678901234567890, 2'],
+        [({"a": [123456789012345678901234567890]}, ("a",), False)],
     ),
     "a code fence": (
         ["\ufeff\n``", "`json\n", '{"a"', ": 1}", "\n```"],
@@ -195,7 +195,8 @@ def test_a_root_that_is_no_object_is_unwrapped(case: str) -> None:
 
 EMBEDDED: dict[str, tuple[str, Any]] = {
     "text around": ('Here you are:\n\n```json\n{"a": 1}\n```\nMore?', {"a": 1}),
-    "brackets before": ('Of {x} and {"y} I made {"a": 1}.', {"a": 1}),
+    "brackets before": ('Of {x} and { y } I made {"a": 1}.', {"a": 1}),
+    "broken JSON before": ('{"b": x, "c": {"a": 1}}', None),
     "an array before": ('As in [1, 2]: {"a": 1}', {"a": 1}),
     "no object": ("I cannot {do} that", None),
     "many brackets": ("{" * 15 + '{"a": 1}', {"a": 1}),
@@ -227,6 +228,7 @@ REFUSED = {
     "an invalid escape of a key": '{"\\x": 1}',
     "an invalid number": '{"a": 01}',
     "a number that never ends": '{"a": ' + "1" * 5_000,
+    "a number that is larger than a float can be": '{"a": 1e400, ',
     "NaN": '{"a": NaN}',
     "an unknown word": '{"a": nil}',
     "too deep": '{"a":' * 201,
