@@ -33,6 +33,9 @@ _FOR_MIDDLEWARE = ("tags", "cache")
 
 OnLoadRefusal: TypeAlias = Callable[[], None] | None
 
+_MAX_PROVIDERS = 256
+"""Models whose provider a dispatcher remembers for typed calls."""
+
 _SHORTEST = 1e-3
 """Seconds of a total timeout that has run out, because there are none of 0."""
 
@@ -40,7 +43,17 @@ _SHORTEST = 1e-3
 class CallDispatcher:
     """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
 
-    __slots__ = ("_default_chain", "_logger", "defaults", "homes", "middleware", "plans", "state", "warnings")
+    __slots__ = (
+        "_default_chain",
+        "_logger",
+        "_providers",
+        "defaults",
+        "homes",
+        "middleware",
+        "plans",
+        "state",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -58,6 +71,7 @@ class CallDispatcher:
         self.warnings = warnings
         """What was dropped from the options on the way here."""
         self.plans = PlanCache()
+        self._providers: dict[str, tuple[Provider, str]] = {}
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
@@ -145,8 +159,13 @@ class CallDispatcher:
         Raises:
             InvalidRequestError: no such provider.
         """
-        named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
-        return resolve_model(model, named, self.state.providers)
+        found = self._providers.get(model) if options is NO_OPTIONS else None
+        if found is None:
+            named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
+            found = resolve_model(model, named, self.state.providers)
+            if options is NO_OPTIONS and len(self._providers) < _MAX_PROVIDERS:
+                self._providers[model] = found
+        return found
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""

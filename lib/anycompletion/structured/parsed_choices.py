@@ -41,20 +41,23 @@ def parsed_completion(
     Raises:
         ReplyError: no choice is a value; the error is that of the first one.
     """
-    choices: list[Choice] = []
+    sent: list[StructuredMode] | None = None
+    if mode == "tool":
+        read_as = [_as_text(each) for each in reply.choices]
+        sent = [each[1] for each in read_as]
+        reply = attrs.evolve(reply, choices=[each[0] for each in read_as])
     values: list[T] = []
     errors: list[ReplyError] = []
     warnings: list[str] = [*notes]
-    for given in reply.choices:
-        choice, sent = _as_text(given, mode)
-        choices.append(choice)
+    for at, choice in enumerate(reply.choices):
+        if choice.finish_reason in _INCOMPLETE or choice.message.refusal:
+            errors.append(_incomplete(choice, is_wrapped))
+            continue
+        text = choice.message.content or ""
         try:
-            _raise_if_incomplete(choice, is_wrapped)
-            values.append(_read_choice(choice, read, sent, warnings))
-        except ReplyError as failure:
-            errors.append(failure.with_traceback(None))
-    if mode == "tool":
-        reply = attrs.evolve(reply, choices=choices)
+            values.append(read(text, mode if sent is None else sent[at], warnings))
+        except ValueMismatch as found:
+            errors.append(mismatch_error(found, choice.index, text))
     if warnings:
         info = reply.info
         reply = attrs.evolve(reply, info=attrs.evolve(info, warnings=[*info.warnings, *warnings]))
@@ -65,40 +68,32 @@ def parsed_completion(
     return ParsedCompletion.of(reply, reply.choices, values, errors)
 
 
-def _as_text(choice: Choice, mode: StructuredMode) -> tuple[Choice, StructuredMode]:
-    """A choice with the value as its content, and how the schema was sent for it.
+def _as_text(choice: Choice) -> tuple[Choice, StructuredMode]:
+    """A choice of a reply in tool mode with the arguments as its content, and the mode in which that is read.
 
-    In tool mode, a choice without a call of the tool is read as the reply to a prompt: its text may be the value.
+    Without a call of the tool, it is read as the reply to a prompt: its text may be the value.
     """
-    if mode != "tool":
-        return choice, mode
     call = next((each for each in choice.message.tool_calls or () if each.function.name == ANSWER), None)
     if call is None:
         return choice, "prompt"
     message = attrs.evolve(choice.message, content=call.function.arguments, tool_calls=None, parts=None)
     reason = "stop" if choice.finish_reason in ("tool_calls", "function_call") else choice.finish_reason
-    return attrs.evolve(choice, message=message, finish_reason=reason), mode
+    return attrs.evolve(choice, message=message, finish_reason=reason), "tool"
 
 
-def _raise_if_incomplete(choice: Choice, is_wrapped: bool) -> None:
-    """Raises for a refusal, and for a text that was cut."""
+_INCOMPLETE = ("length", "content_filter")
+"""Finish reasons of texts that are not whole."""
+
+
+def _incomplete(choice: Choice, is_wrapped: bool) -> ReplyError:
+    """The error of a refusal, or of a text that was cut."""
     message, text = choice.message, choice.message.content or ""
     if message.refusal or choice.finish_reason == "content_filter":
         why = "the model refused" if message.refusal else "a content filter ended the reply"
-        raise ReplyRefusedError(why, refusal=message.refusal or "", choice=choice.index, text=text)
-    if choice.finish_reason == "length":
-        why = "the reply was cut at the token limit before its value was complete"
-        data = partial_data(text, is_wrapped=is_wrapped)
-        raise ReplyTruncatedError(why, data=data, choice=choice.index, text=text)
-
-
-def _read_choice(choice: Choice, read: ReadText[T], mode: StructuredMode, warnings: list[str]) -> T:
-    text = choice.message.content or ""
-    try:
-        return read(text, mode, warnings)
-    except ValueMismatch as error:
-        found = error
-    raise mismatch_error(found, choice.index, text)
+        return ReplyRefusedError(why, refusal=message.refusal or "", choice=choice.index, text=text)
+    why = "the reply was cut at the token limit before its value was complete"
+    data = partial_data(text, is_wrapped=is_wrapped)
+    return ReplyTruncatedError(why, data=data, choice=choice.index, text=text)
 
 
 def mismatch_error(found: ValueMismatch, choice: int, text: str) -> ReplyValidationError:

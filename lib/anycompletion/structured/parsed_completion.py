@@ -40,15 +40,8 @@ class ParsedCompletion(ChatCompletion, Generic[T_co]):
         invalid: Sequence[ReplyError] = (),
     ) -> ParsedCompletion[T_co]:
         """A reply with these choices and the values that were read out of them."""
-        own: dict[str, Any] = {
-            "extra": reply.extra,
-            "raw": reply._raw,  # noqa: SLF001 (a subclass)
-            "raw_json": reply._raw_json,  # noqa: SLF001
-            "info": reply._info,  # noqa: SLF001
-            "values": values,
-            "invalid": invalid,
-        }
-        return cls(
+        make: Any = cls  # pyright does not know the names of private fields
+        parsed: ParsedCompletion[T_co] = make(
             reply.id,
             choices,
             reply.model,
@@ -57,8 +50,14 @@ class ParsedCompletion(ChatCompletion, Generic[T_co]):
             reply.usage,
             reply.service_tier,
             reply.system_fingerprint,
-            **own,
+            extra=reply.extra,
+            raw=reply._raw,  # noqa: SLF001 (a subclass)
+            raw_json=reply._raw_json,  # noqa: SLF001
+            info=reply._info,  # noqa: SLF001
+            values=values,
+            invalid=invalid,
         )
+        return parsed
 
     @property
     def parsed(self) -> T_co:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -22,71 +21,77 @@ _SCHEMA_PARAMS = ("response_format", "output_config")
 """Begin of the `param` of a provider's error about a schema."""
 
 
+Send: TypeAlias = Callable[[ChatRequest, int], Awaitable[ChatCompletion]]
+"""Sends a request; gets how many re-asks it is after the first request."""
+
+Refresh: TypeAlias = Callable[[ChatRequest], Awaitable[ChatCompletion]]
+"""Sends a request to which a cache has a reply, past that reply."""
+
+
 async def complete_typed(
-    send: Callable[[ChatRequest, int], Awaitable[ChatCompletion]],
-    typed: TypedRequest,
-    asked: ReplyType[T],
-    max_reasks: int = 0,
-    refresh: Callable[[ChatRequest], Awaitable[ChatCompletion]] | None = None,
+    send: Send, typed: TypedRequest, asked: ReplyType[T], max_reasks: int = 0, refresh: Refresh | None = None
 ) -> ParsedCompletion[T]:
     """The reply to a typed request, after up to `max_reasks` further requests where replies do not fit.
 
     Args:
-        send: sends a request; gets how many were sent before it.
-        typed: the request.
+        send: sends requests.
+        typed: the first request.
         asked: the type.
-        max_reasks: how many requests may follow the first.
-        refresh: sends a request whose stored reply, out of a cache, does not fit; that is no re-ask. None leaves it.
+        max_reasks: how many requests may follow.
+        refresh: sends a request whose stored reply does not fit; that is no re-ask. None: such a reply counts as any.
 
     Raises:
         ReplyError: the last reply does not fit, or one was refused or cut.
         CompletionError: what `send` raises, with the last reply as its `.partial`.
     """
-    request = typed.request
-    failed: ReplyValidationError | None = None
-    began = asyncio.get_running_loop().time()
-    reasks = 0
-    while True:
-        read = functools.partial(_read, typed, asked, failed, reasks, began)
-        latest = await read(send(request, reasks))
-        if isinstance(latest, ReplyValidationError) and refresh is not None and _is_stored(latest):
-            latest = await read(refresh(request))
-        if isinstance(latest, ParsedCompletion):
-            return latest
-        if reasks == max_reasks:
-            raise latest
-        # Only the last reply: with all of them, the cost would grow with the square of the re-asks.
-        failed, reasks = latest, reasks + 1
-        text = "" if failed.partial is None else failed.partial.text
-        request = reask_request(typed.request, text, _problem(failed, typed.mode))
-
-
-async def _read(
-    typed: TypedRequest,
-    asked: ReplyType[T],
-    failed: ReplyValidationError | None,
-    reasks: int,
-    began: float,
-    sent: Awaitable[ChatCompletion],
-) -> ParsedCompletion[T] | ReplyValidationError:
-    """The reply to a request that was sent after `failed`, or why it does not fit."""
     try:
-        reply = await sent
+        reply = await send(typed.request, 0)
     except CompletionError as error:
         add_mode_note(error, typed)
-        if failed is not None:
-            _add_earlier(error, failed)
         raise
-    if failed is not None:
-        reply = _with_earlier(reply, failed, reasks, asyncio.get_running_loop().time() - began)
     try:
         return asked.read(reply, typed)
     except ReplyValidationError as error:
-        return error.with_traceback(None)
+        failed = error
+    return await _complete_again(send, typed, asked, max_reasks, refresh, failed)
 
 
-def _is_stored(error: ReplyValidationError) -> bool:
-    return error.partial is not None and error.partial.info.cached
+async def _complete_again(
+    send: Send,
+    typed: TypedRequest,
+    asked: ReplyType[T],
+    max_reasks: int,
+    refresh: Refresh | None,
+    failed: ReplyValidationError,
+) -> ParsedCompletion[T]:
+    """The same after the first reply, which does not fit."""
+    began = asyncio.get_running_loop().time() - (failed.elapsed or 0)
+    earlier: ReplyValidationError | None = None
+    request, reasks, is_refreshed = typed.request, 0, False
+    while True:
+        if refresh is not None and not is_refreshed and failed.partial is not None and failed.partial.info.cached:
+            sent, is_refreshed = refresh(request), True
+        elif reasks == max_reasks:
+            raise failed
+        else:
+            # With the last reply only: with all of them, the cost would grow with the square of the re-asks.
+            text = "" if failed.partial is None else failed.partial.text
+            request = reask_request(typed.request, text, _problem(failed, typed.mode))
+            earlier, reasks, is_refreshed = failed, reasks + 1, False
+            sent = send(request, reasks)
+        try:
+            reply = await sent
+        except CompletionError as error:
+            add_mode_note(error, typed)
+            if earlier is not None:
+                _add_earlier(error, earlier)
+            raise
+        if earlier is not None:
+            reply = _with_earlier(reply, earlier, reasks, asyncio.get_running_loop().time() - began)
+        try:
+            return asked.read(reply, typed)
+        except ReplyValidationError as error:
+            failed = error.with_traceback(None)
 
 
 def _problem(failed: ReplyValidationError, mode: StructuredMode) -> str:

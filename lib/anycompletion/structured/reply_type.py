@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from .._async import is_async_function
 from ..errors import InvalidRequestError
@@ -29,8 +29,7 @@ _MAX_PREPARED = 256
 """Models of one type whose schemas are kept."""
 
 
-@attrs.frozen(eq=False)
-class TypedRequest:
+class TypedRequest(msgspec.Struct, frozen=True, eq=False):
     """A request for a value, and what was decided for it."""
 
     request: ChatRequest
@@ -39,8 +38,7 @@ class TypedRequest:
     """What the schema that is sent leaves out of the type, for ``info.warnings``."""
 
 
-@attrs.frozen(eq=False)
-class ReplyType(Generic[T]):
+class ReplyType(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """What the caller asks of a reply: a type, how it is sent, and a check of the value."""
 
     plan: TypePlan[T]

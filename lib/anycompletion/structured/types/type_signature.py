@@ -16,6 +16,8 @@ def type_signature(hint: Any, variables: TypeVars) -> Hashable:
     Raises:
         TypeError: metadata of the type is not hashable.
     """
+    if type(hint) is type:  # a class, as nearly always
+        return weak(hint)
     if variables and _is_variable(hint, variables):
         return type_signature(*variables[hint])
     arguments = typing.get_args(hint)
