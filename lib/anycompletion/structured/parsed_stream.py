@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
-import attrs
+import msgspec
 
 from .._boundary import UsageError
 from ..calls import ChunkSource
@@ -162,7 +162,7 @@ class ParsedStream(CompletionStream, Generic[T_co]):
     def _mode_read(self) -> TypedRequest:
         """The request, with the mode that the content of the chunks is of."""
         has_answer = self._arguments is not None and self._arguments.has_answer
-        return attrs.evolve(self._typed, mode="schema") if has_answer else self._typed
+        return msgspec.structs.replace(self._typed, mode="schema") if has_answer else self._typed
 
     def _parsed(self, reply: ChatCompletion) -> ParsedCompletion[T_co]:
         return self._asked.read(reply, self._mode_read())
