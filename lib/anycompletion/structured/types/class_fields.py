@@ -9,12 +9,12 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import attrs
 import msgspec
 
-from .type_hints import TypeVars, class_hints
+from .type_hints import TypeVars, class_hints, wrapper_name
 
 ABSENT: Any = msgspec.NODEFAULT
 """In place of a default where there is none, or where it is made anew for each value."""
@@ -193,7 +193,17 @@ def _struct(cls: Any, hints: _Hints) -> Iterator[ClassField]:
 
 def _typed_dict(cls: Any, variables: TypeVars) -> Iterator[ClassField]:
     for name, (hint, known) in class_hints(cls, variables).items():
-        yield ClassField(name, name, name, hint, known, required=name in cls.__required_keys__)
+        # The sets of keys that the class has are wrong where its annotations are in quotes.
+        wrappers = set(_wrappers(hint))
+        required = "Required" in wrappers or ("NotRequired" not in wrappers and name in cls.__required_keys__)
+        yield ClassField(name, name, name, hint, known, required)
+
+
+def _wrappers(hint: Any) -> Iterator[str]:
+    """The names of what is around a type: `Required`, `NotRequired`, `ReadOnly`, `Annotated`."""
+    while typing.get_origin(hint) is Annotated or wrapper_name(hint):
+        yield wrapper_name(hint)
+        hint = typing.get_args(hint)[0]
 
 
 def _plain_default(default: Any, factory: Any) -> Any:

@@ -12,7 +12,7 @@ import attrs
 from ...codecs import json as codec
 from ..mismatch import ANY_KEY, ValueMismatch
 from .object_type import refusal
-from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, is_array, is_object, map_schema
+from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, is_array, is_object, map_schema, references
 
 _OWN_TEXT = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 """Types of pydantic's errors whose texts may quote the value."""
@@ -107,8 +107,7 @@ class PydanticType(TypeNode):
 
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
         """A reference to the definition of the type; its own definitions are lifted to the root."""
-        nested = self._source.schema.get("$defs", {})
-        scope = json.dumps(nested, sort_keys=True)
+        nested: dict[str, dict[str, Any]] = self._source.schema.get("$defs", {})
 
         def lifted(schema: dict[str, Any]) -> dict[str, Any]:
             out = {key: item for key, item in schema.items() if key != "discriminator"}
@@ -120,7 +119,8 @@ class PydanticType(TypeNode):
             return out
 
         def reference(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-            key = (name, scope, json.dumps(schema, sort_keys=True))
+            whole = [schema, *(nested[each] for each in sorted(set(references(schema, nested))))]
+            key = (name, json.dumps(whole, sort_keys=True))
             return defs.reference(key, name, lambda: map_schema(_untitled(schema, name), lifted))
 
         root, name = self._root(), self._source.name

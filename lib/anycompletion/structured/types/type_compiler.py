@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import enum
 import re
-import types
 import typing
 import weakref
 from collections.abc import Callable, Hashable
@@ -21,7 +20,7 @@ from .limits import read_notes
 from .object_type import ObjectType
 from .pydantic_type import PydanticSource, PydanticType, pydantic_source
 from .scalar_types import NONE_TYPE, AnyType, ScalarType, is_scalar
-from .type_hints import TypeVars, resolved_alias, type_arguments
+from .type_hints import TypeVars, resolved_alias, type_arguments, wrapper_name
 from .type_node import ClassRef, TypeNode, UnionTag
 from .type_signature import is_union, type_name, type_signature
 from .union_tags import UnionClass, choose_tags, literal_value
@@ -44,7 +43,6 @@ _SETS: dict[Any, Any] = {
 }
 _MAPS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
 _BARE_TUPLE: Any = getattr(typing, "Tuple")  # noqa: B009 (an old name for `tuple`, which linters replace)
-_WRAPPERS = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
 
 
 class TypeCompiler:
@@ -101,7 +99,7 @@ class TypeCompiler:
             return self._union(hint, variables, path)
         if origin is tuple and not arguments and hint is not tuple and hint != _BARE_TUPLE:
             return TupleType([])
-        if getattr(origin, "__name__", getattr(origin, "_name", "")) in _WRAPPERS:
+        if wrapper_name(hint):
             return self.compile(arguments[0], variables, path)
         return self._collection(origin, arguments, variables, path) or self._class(origin, arguments, variables, path)
 
@@ -254,7 +252,7 @@ def _may_be_class(origin: Any) -> bool:
     if not isinstance(origin, type):
         return hasattr(origin, "validate_json")
     is_plain = is_scalar(origin) or origin in _LISTS or origin in _SETS or origin in _MAPS or origin is tuple
-    return not is_plain and not issubclass(origin, enum.Enum) and origin is not types.NoneType
+    return not is_plain and not issubclass(origin, enum.Enum) and not is_union(origin)
 
 
 def _resolved(variable: Any, variables: TypeVars) -> tuple[Any, TypeVars]:

@@ -34,6 +34,16 @@ def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, Typ
     return out
 
 
+def wrapper_name(hint: Any) -> str:
+    """The name of a marker around a type that does not change its values; "" for types without one."""
+    origin = typing.get_origin(hint)
+    name = getattr(origin, "_name", None) or getattr(origin, "__name__", "")
+    return name if name in _WRAPPERS else ""
+
+
+_WRAPPERS = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
+
+
 def type_arguments(origin: Any, arguments: tuple[Any, ...], outer: TypeVars) -> TypeVars:
     """The type variables of a generic class that is given arguments, which may have variables of an outer class."""
     parameters = cast(

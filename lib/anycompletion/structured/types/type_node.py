@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeGuard, cast
 
 import attrs
@@ -157,7 +157,7 @@ class SchemaDefs:
 
     def assemble(self, root: dict[str, Any]) -> dict[str, Any]:
         """The whole schema of `root`; definitions with one reference take its place."""
-        counts = Counter(_references(root, self._schemas))
+        counts = Counter(references(root, self._schemas))
         shared = {name for name, count in counts.items() if count > 1}
         whole = self._inlined(root, shared)
         if "$ref" in whole:  # a recursive type: providers refuse a root that is a reference
@@ -196,13 +196,13 @@ def _target(schema: dict[str, Any]) -> str:
     return str(schema["$ref"]).removeprefix(_PREFIX)
 
 
-def _references(root: dict[str, Any], defs: dict[str, dict[str, Any]]) -> list[str]:
-    """The target of every reference that can be reached from the root."""
+def references(root: dict[str, Any], defs: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The definition that each reference refers to, of those that can be reached from the root."""
     found: list[str] = []
     waiting, seen = [root], set[str]()
 
     def note(schema: dict[str, Any]) -> dict[str, Any]:
-        if "$ref" in schema:
+        if "$ref" in schema and _target(schema) in defs:
             found.append(_target(schema))
         return schema
 

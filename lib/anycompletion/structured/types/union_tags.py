@@ -10,6 +10,7 @@ import attrs
 
 from .class_fields import ClassSpec
 from .pydantic_type import PydanticSource, PydanticType
+from .type_hints import wrapper_name
 from .type_node import UnionTag, unused_name
 
 
@@ -34,16 +35,11 @@ class UnionClass:
 def literal_value(hint: Any) -> str | int | None:
     """The only value of a `Literal` of one text or number; None for other types."""
     while typing.get_origin(hint) is not None and typing.get_origin(hint) is not Literal:
-        if typing.get_origin(hint) is not Annotated and not _is_wrapper(hint):
+        if typing.get_origin(hint) is not Annotated and not wrapper_name(hint):
             return None
         hint = typing.get_args(hint)[0]
     values = typing.get_args(hint)
     return values[0] if len(values) == 1 and type(values[0]) in {str, int} else None
-
-
-def _is_wrapper(hint: Any) -> bool:
-    name = getattr(typing.get_origin(hint), "_name", None) or getattr(typing.get_origin(hint), "__name__", "")
-    return name in {"Required", "NotRequired", "ReadOnly", "Final"}
 
 
 def choose_tags(classes: list[UnionClass]) -> list[UnionTag]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..mismatch import ValueMismatch
 from .collection_types import ArrayType, MapType
-from .scalar_types import AnyType, ScalarType
+from .scalar_types import AnyType, ScalarType, as_integer
 from .type_node import SchemaDefs, TypeNode, class_union, convert, is_object, json_kind
 
 _MOST_GENERAL = 3
@@ -34,7 +34,7 @@ class UnionType(TypeNode):
         self._by_tag = {tag.value: member for tag, member in tagged}
         if _is_native(self.members):
             self.wire = class_union(member.wire for member in self.members)
-            self._builds = {each: member.build for member in self.members for each in member.decoded_classes()}
+            self._builds = {cls: member.build for member in self.members for cls in member.decoded_classes()}
             if any(self._builds.values()):
                 self.build = self._built_by_class
         else:
@@ -63,6 +63,8 @@ class UnionType(TypeNode):
     def _select(self, data: Any) -> tuple[TypeNode, Any]:
         if self._tag_field is not None and is_object(data) and (found := self._tagged(data)) is not None:
             return found, found.fit(data)
+        if "number" not in self.kinds:
+            data = as_integer(data)
         kind = json_kind(data)
         failures: list[ValueMismatch] = []
         for member in self._in_order:
@@ -87,6 +89,10 @@ class UnionType(TypeNode):
     def _built_by_class(self, wire_value: Any) -> Any:
         build = self._builds[type(wire_value)]
         return wire_value if build is None else build(wire_value)
+
+    def decoded_classes(self) -> list[type[Any]]:
+        """The classes of the members."""
+        return [cls for member in self.members for cls in member.decoded_classes()]
 
     def accepts(self, value: Any) -> bool:
         """Whether a member accepts it."""
