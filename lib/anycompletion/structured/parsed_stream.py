@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
-import msgspec
-
 from .._boundary import UsageError
 from ..calls import ChunkSource
 from ..errors import APIResponseError, CompletionError, InvalidRequestError
@@ -159,13 +157,14 @@ class ParsedStream(CompletionStream, Generic[T_co]):
 
     # --- the value at the end ---
 
-    def _mode_read(self) -> TypedRequest:
-        """The request, with the mode that the content of the chunks is of."""
+    @property
+    def _mode(self) -> StructuredMode:
+        """The mode in which the content of the chunks is read: arguments of a call are as strict as a schema."""
         has_answer = self._arguments is not None and self._arguments.has_answer
-        return msgspec.structs.replace(self._typed, mode="schema") if has_answer else self._typed
+        return "schema" if has_answer else self._typed.mode
 
     def _parsed(self, reply: ChatCompletion) -> ParsedCompletion[T_co]:
-        return self._asked.read(reply, self._mode_read())
+        return self._asked.read(reply, TypedRequest(self._typed.request, self._mode, self._typed.notes))
 
     def _whole_list(self) -> Any:
         return self._parsed(self.snapshot).parsed
@@ -178,7 +177,7 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         def read(text: str, mode: StructuredMode, warnings: list[str]) -> Any:
             return read_value(text, plan, mode, warnings)
 
-        return parsed_completion(reply, read, self._mode_read().mode, is_wrapped=plan.is_wrapped).parsed
+        return parsed_completion(reply, read, self._mode, is_wrapped=plan.is_wrapped).parsed
 
 
 class StreamDispatcher(ProviderLookup, Protocol):
