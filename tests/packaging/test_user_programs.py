@@ -92,6 +92,17 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "refused: 401 invalid_api_key",
     ),
     "own_library": ("app: True", "warnings: ['seed dropped: Anthropic has no seed']", "both: True"),
+    "parse_errors": (
+        "asked twice: Split(shares=[0.5, 0.5])",
+        "misses: $ value the shares must add up to 1 True 1",
+        "as far as it came: {'shares': [0.25]}",
+        "refused: I cannot divide.",
+        "openai/gpt-4o: the reply does not fit: ",
+    ),
+    "parse_forms": (
+        *("class: Recipe True", "choices: 3", "word: yes") * 3,
+        "schema: ['value']",
+    ),
     "several_choices": (
         "anthropic/claude-haiku-4-5 True 1",
         "best: 0 alternatives: 2",

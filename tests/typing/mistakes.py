@@ -31,11 +31,14 @@ async def calls(client: AsyncCompletion, request: ChatRequest) -> None:
     await client.create("openai/gpt-4o", "Hello!", stream="yes")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await client.send(request, temperature=0)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await client.attempt("openai/gpt-4o", "Hello!", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await client.parse("openai/gpt-4o", "Hello!", int, tools=[])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await client.parse("openai/gpt-4o", "Hello!", 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await client.parse("openai/gpt-4o", "Hello!", int, mode="xml")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     client.stream("openai/gpt-4o", "Hello!", temprature=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.stream("openai/gpt-4o", "Hello!", n="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.stream("openai/gpt-4o", "Hello!", tools="weather")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.stream("openai/gpt-4o", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    client.batch(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.batch(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 async def types_of_replies(client: AsyncCompletion, reply: Reply, whole: ChatCompletion) -> None:
