@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from anycompletion import PROVIDERS
 from anycompletion.testing import SimulatorServer
+from support.page_imports import not_installed
 from support.page_links import COMMENT, Link, anchors, broken_links, linked_pages, links
-from support.pages import FILES, MARKS, README, ROOT, Snippet, all_snippets, pages, snippets, snippets_of
-from support.programs import environment_of, run_command
+from support.page_runs import Installations, Workplace
+from support.pages import MARKS, README, ROOT, Snippet, all_snippets, pages, snippets, snippets_of
+from support.programs import environment_of
+from support.tls_front import tls_front
 
 SNIPPETS = all_snippets()
 
 OTHER_NAMES = ("py", "python3", "pycon", "bash", "shell", "console", "zsh")
 """Names of these languages that would keep a block from being checked."""
 
-PYTEST = (
-    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "anycompletion.testing.pytest"),
-    *("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
-)
-"""Options of the interpreter that run a block with tests."""
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Installations:
+    """Virtual environments and copies of the checkout, for the blocks that need them."""
+    return Installations(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
-async def environment() -> AsyncIterator[dict[str, str]]:
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    """The providers that blocks reach."""
+    async with SimulatorServer() as server:
+        yield server
+
+
+def environment_at(simulator: SimulatorServer) -> dict[str, str]:
     """Environment variables that direct providers to a simulator, also those that speak OpenAI's format."""
-    async with SimulatorServer() as simulator:
-        compatible: dict[str, str] = {}
-        for name, row in PROVIDERS.items():
-            # groq stays where it is, for the blocks that show how the network is blocked.
-            if name != "groq" and name not in simulator.base_urls:
-                compatible |= dict.fromkeys(row.key_env[:1], simulator.api_keys["openai"])
-                compatible |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls["openai"])
-        # A provider's rows for several formats share its key.
-        yield compatible | environment_of(simulator)
+    compatible: dict[str, str] = {}
+    for name, row in PROVIDERS.items():
+        # groq stays where it is, for the blocks that show how the network is blocked.
+        if name != "groq" and name not in simulator.base_urls:
+            compatible |= dict.fromkeys(row.key_env[:1], simulator.api_keys["openai"])
+            compatible |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls["openai"])
+    # A provider's rows for several formats share its key.
+    return compatible | environment_of(simulator)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the files that code blocks read."""
-    for name, content in FILES.items():
-        (tmp_path / name).write_bytes(content)
-    return tmp_path
+async def workplace(
+    snippet: Snippet, simulator: SimulatorServer, tmp_path: Path, made: Installations
+) -> AsyncIterator[Workplace]:
+    """Where a block runs."""
+    environment = environment_at(simulator)
+    async with AsyncExitStack() as open_servers:
+        behind = snippet.reason("behind")
+        if behind in ("tls", "google"):
+            front = await open_servers.enter_async_context(tls_front(simulator))
+            (tmp_path / "company-ca.pem").write_bytes(front.authority)
+            if behind == "tls":
+                environment = front.tls_environment(environment)
+            else:
+                environment = front.google_environment(environment, tmp_path)
+        yield Workplace(snippet, tmp_path, environment, made)
 
 
 def of_language(language: str, *, run: bool = True) -> list[Snippet]:
@@ -60,18 +77,15 @@ def block_id(snippet: Snippet) -> str:
 
 
 @pytest.mark.parametrize("snippet", of_language("python"), ids=block_id)
-async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str], folder: Path) -> None:
+async def test_every_snippet_runs(snippet: Snippet, workplace: Workplace) -> None:
     """A snippet copied from a page would fail."""
     if snippet.missing:
-        pytest.skip(f"{snippet.missing} is not installed")
-    program = folder / ("test_snippet.py" if snippet.has_tests else "snippet.py")
-    program.write_text(snippet.program, "utf-8")
-    options = (*PYTEST, "-W", "error") if snippet.has_tests else ("-W", "error")
-    command = (sys.executable, *options, str(program))
-    status, output, errors = await run_command(*command, environment=environment, folder=folder)
+        await workplace.use_downloads()
+    status, output, errors = await workplace.run_python()
     assert (status, "" if "logs" in snippet.marks else errors) == (0, ""), errors + output
     assert "Traceback" not in errors
     assert "failed" not in output
+    assert workplace.unprinted(output) == [], output
 
 
 @pytest.mark.parametrize("snippet", of_language("python", run=False), ids=block_id)
@@ -81,32 +95,27 @@ def test_every_other_snippet_compiles(snippet: Snippet) -> None:
 
 
 @pytest.mark.parametrize("snippet", of_language("sh"), ids=block_id)
-async def test_every_marked_shell_block_runs(snippet: Snippet, environment: dict[str, str], folder: Path) -> None:
-    """A command copied from a page would fail."""
+async def test_every_command_runs(snippet: Snippet, workplace: Workplace) -> None:
+    """A command copied from a page would fail, install an extra that does not exist, or print something else."""
     if snippet.missing:
         pytest.skip(f"{snippet.missing} is not installed")
-    programs = folder / "bin"
-    programs.mkdir()
-    for name, module in {"anycompletion": "-m anycompletion", "python": ""}.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
-        (programs / name).chmod(0o755)
-    environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
-    command = ("bash", "-eu", "-o", "pipefail", "-c", snippet.whole)
-    status, output, errors = await run_command(*command, environment=environment, folder=folder)
+    status, output, errors = await workplace.run_shell()
     assert status == 0, errors + output
     assert "Traceback" not in errors
+    assert "does not provide the extra" not in errors
+    assert workplace.unprinted(output) == [], output + errors
 
 
-def test_every_code_block_is_checked_or_has_a_reason() -> None:
+def test_no_name_of_a_language_keeps_a_block_from_being_checked() -> None:
     """A block would escape the tests, and stay although it is out of date."""
-    docs = [one for one in SNIPPETS if one.page != "docs/reference.md"]
-    misnamed = [f"{one}: write python or sh" for one in docs if one.language in OTHER_NAMES]
-    unmarked = [
-        f"{one}: mark it run, or not run: reason"
-        for one in docs
-        if one.language == "sh" and not one.is_run and not one.reason("not run")
-    ]
-    assert misnamed + unmarked == []
+    docs = [one for one in SNIPPETS if one.page != "docs/reference.md"]  # whose blocks are those of docstrings
+    assert [f"{one}: write python or sh" for one in docs if one.language in OTHER_NAMES] == []
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page.stem != "reference"], ids=lambda path: path.stem)
+def test_what_a_page_imports_is_what_it_installs(page: Path) -> None:
+    """A reader who has run the commands of a page could not run its programs."""
+    assert not_installed(page) == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
@@ -161,9 +170,9 @@ def test_a_block_in_a_longer_fence_is_no_block() -> None:
 
 def test_marks_are_read() -> None:
     """A mark would have no effect, or apply to a block that is not below it."""
-    text = "<!-- run -->\n\n<!-- needs: openai -->\n<!-- compile only: it is another library -->\n```python\nx\n```\n"
+    text = "<!-- serves -->\n\n<!-- needs: openai -->\n<!-- compile only: it is theirs -->\n```python\nx\n```\n"
     (snippet,) = snippets(text)
-    assert snippet.marks == ("needs: openai", "compile only: it is another library")
+    assert snippet.marks == ("needs: openai", "compile only: it is theirs")
     assert (snippet.reason("needs"), snippet.is_run, snippet.is_typed) == ("openai", False, False)
 
 
@@ -171,10 +180,8 @@ def test_marks_are_read() -> None:
     ("language", "mark", "run", "typed"),
     [
         ("python", "logs", True, True),
-        ("python", "types only: it serves", False, True),
         ("python", "compile only: it is another library", False, False),
-        ("sh", "run", True, False),
-        ("sh", "not run: it installs", False, False),
+        ("sh", "serves", True, False),
         ("json", "logs", False, False),
     ],
 )

@@ -5,19 +5,30 @@ Code blocks of three backticks are checked by their language:
 - ``python``: runs against the simulator, and passes mypy and pyright in strict mode. A block that runs an event loop,
   has ``if __name__``, or defines ``test_...`` functions (which pytest runs) is a program, and so is one that neither
   awaits nor uses `client`; any other is put into a coroutine with an open `client`.
-- ``sh``: runs in bash where it is marked ``run``.
+- ``sh``: runs in bash. One with ``pip install`` has a new virtual environment, in which this checkout can be installed.
 - any other language: is not checked.
 
-A block is marked by HTML comments in the lines before it, one mark each, without an empty line between:
+A block is marked by HTML comments in the lines before it, one mark each, without an empty line between. `page_runs`
+has the details of those that change how a block runs.
 
 - ``<!-- continued -->``: the block goes on from the block of the same language before it, and both run as one.
 - ``<!-- compile only: reason -->``: python of other libraries, such as the state before a migration; it only compiles.
-- ``<!-- types only: reason -->``: python that is type-checked, and not run: it serves, or needs another machine.
-- ``<!-- needs: distribution -->``: it is skipped where that distribution is not installed.
+- ``<!-- needs: name -->``: it is skipped where neither a distribution nor a program of that name is installed.
 - ``<!-- logs -->``: it may write to stderr.
-- ``<!-- run -->``: shell that runs. A block without this mark has ``<!-- not run: reason -->``.
+- ``<!-- prints: text -->``: what it prints has this text.
+- ``<!-- file: name -->``: the blocks below it on the page find it saved under that name. Also for other languages.
+- ``<!-- serves -->``: it runs until Ctrl-C. It is interrupted when it listens.
+- ``<!-- against: command -->``: a command that serves, and runs while the block does.
+- ``<!-- small: this -> that -->``: a text of the block that the tests replace, so that it ends in seconds.
+- ``<!-- with: NAME=value ... -->``: environment variables of the block; those without a value are removed.
+- ``<!-- in: clone -->``: it runs in a copy of this checkout; ``in: small clone`` has the settings, and few files.
+- ``<!-- from the index -->``: its ``pip install`` may download. It is skipped where the index cannot be reached.
+- ``<!-- behind: tls -->``: its servers speak TLS, with certificates of the authority in ``company-ca.pem``.
+- ``<!-- behind: google -->``: Google Cloud's hosts lead to the simulator, and the machine has credentials for them.
+- ``<!-- behind: aws -->``: the command ``aws`` is a stand-in that prints credentials.
 
-Blocks run in an empty folder that has `FILES`. Providers' keys and base URLs are set in the environment.
+Blocks run in an empty folder that has `FILES`. Providers' keys and base URLs are set in the environment. The ports 8000
+and 8080 are replaced by free ones in blocks that serve, or run against a service.
 
 ``ANYCOMPLETION_TEST_PAGES=docs/errors.md`` in the environment restricts the tests to some pages, separated by commas:
 ``python -m pytest tests/packaging/test_pages.py`` runs their blocks and checks their links, and
@@ -30,6 +41,7 @@ import ast
 import inspect
 import os
 import re
+import shutil
 import struct
 import textwrap
 import zlib
@@ -42,9 +54,11 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 
-MARKS = ("continued", "compile only", "types only", "needs", "logs", "run", "not run")
+_FLAGS = ("continued", "logs", "serves", "from the index")
+_WITH_TEXT = ("compile only", "needs", "prints", "file", "against", "small", "with", "in", "behind")
+MARKS = (*_FLAGS, *_WITH_TEXT)
 
-_MARK = re.compile(r"^ *<!-- (continued|logs|run|(?:compile only|types only|needs|not run): \S.*) -->$")
+_MARK = re.compile(rf"^ *<!-- ({'|'.join(_FLAGS)}|(?:{'|'.join(_WITH_TEXT)}): \S.*) -->$")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})(\w*)")
 _IMPORTS = re.compile(r"(?:(?:import|from) [^(\n]*(?:\([^)]*\))?\n|\n)*")
 _PROGRAM = re.compile(r"asyncio\.run\(|^if __name__ == |^(?:async )?def test_", re.MULTILINE)
@@ -99,6 +113,14 @@ def _is_module(code: str) -> bool:
     return not compiled.co_flags & inspect.CO_COROUTINE and (has_own or not uses)
 
 
+def _is_installed(name: str) -> bool:
+    """Whether there is a distribution or a program of this name."""
+    try:
+        return bool(distribution(name))
+    except PackageNotFoundError:
+        return shutil.which(name) is not None
+
+
 class Snippet(NamedTuple):
     """Code block of a page, with the line it begins on."""
 
@@ -134,9 +156,7 @@ class Snippet(NamedTuple):
     @property
     def is_run(self) -> bool:
         """Whether it runs in the tests."""
-        if self.language == "sh":
-            return "run" in self.marks
-        return self.language == "python" and not self.reason("compile only") and not self.reason("types only")
+        return self.language in ("python", "sh") and not self.reason("compile only")
 
     @property
     def is_typed(self) -> bool:
@@ -145,16 +165,16 @@ class Snippet(NamedTuple):
 
     @property
     def missing(self) -> str:
-        """A distribution that it needs and that is not installed, or nothing."""
-        name = self.reason("needs")
-        try:
-            return name if name and not distribution(name) else ""
-        except PackageNotFoundError:
-            return name
+        """What it needs and that is not installed, or nothing."""
+        return next((name for name in self.reasons("needs") if not _is_installed(name)), "")
+
+    def reasons(self, mark: str) -> list[str]:
+        """What follows each mark of this name."""
+        return [text.partition(": ")[2] for text in self.marks if text.partition(": ")[0] == mark]
 
     def reason(self, mark: str) -> str:
-        """What follows a mark, such as the reason of ``not run``; empty where the block lacks the mark."""
-        return next((text.partition(": ")[2] for text in self.marks if text.partition(": ")[0] == mark), "")
+        """What follows a mark, such as the reason of ``compile only``; empty where the block lacks the mark."""
+        return next(iter(self.reasons(mark)), "")
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"

@@ -45,8 +45,10 @@ async def run_program(program: Path, environment: Mapping[str, str], folder: Pat
     return output
 
 
-async def run_command(*command: str, environment: Mapping[str, str], folder: Path) -> tuple[int | None, str, str]:
-    """Exit status, output and errors of a command that ends by itself, run in `folder`."""
+async def run_command(
+    *command: str, environment: Mapping[str, str], folder: Path, seconds: float = 60
+) -> tuple[int | None, str, str]:
+    """Exit status, output and errors of a command that ends by itself in some seconds, run in `folder`."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env=environment,
@@ -55,5 +57,5 @@ async def run_command(*command: str, environment: Mapping[str, str], folder: Pat
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), seconds)
     return process.returncode, output.decode(), errors.decode()
