@@ -1,8 +1,10 @@
 """Batches of typed replies: values as results, replies that do not fit, re-asks, and the journal of both."""
 
 import asyncio
+import gc
 import json
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -234,7 +236,7 @@ async def test_a_batch_may_have_several_providers() -> None:
     assert [type(result.unwrap().parsed) for result in found] == [Order] * len(models)
 
 
-@pytest.mark.parametrize("into", [int, list[Order], dict[str, int]])
+@pytest.mark.parametrize("into", [int, list[Order], Order | Invoice, dict[str, int]])
 async def test_any_type_may_be_asked_for(into: Any) -> None:
     """A type that `parse` takes would be refused, or its root would stay wrapped."""
     async with (
@@ -463,3 +465,16 @@ async def test_a_batch_can_be_cancelled_anywhere() -> None:
     async with simulated() as (simulator, client):
         simulator.reply = None
         await cancels(client, three_orders, "openai/gpt-4o-mini", min_points=6)
+
+
+async def test_a_type_is_collected_with_its_batch() -> None:
+    """A program that makes a type for each file would keep all of them."""
+    async with AsyncCompletion(providers=[FakeProvider(answers())]) as client:
+        kind = attrs.make_class("Temporary", {"number": attrs.field(type=str)}, frozen=True)
+        reference = weakref.ref(kind)
+        async with client.batch([item(0)], into=kind) as run:
+            assert [result.ok async for result in run] == [True]
+        del kind, run
+        await asyncio.sleep(0)  # callbacks of the run's tasks
+        gc.collect()
+        assert reference() is None

@@ -102,6 +102,8 @@ def test_digests_do_not_change_between_versions() -> None:
     expected += '"presence_penalty":-1.0,"temperature":1e-7,"top_p":0.1}'
     assert canonical(_wire_form(request)).decode() == expected
     assert request_digest(request).hex() == "eed43dfdc9c36fe2e7d3185ef776b8177ce8752a8a93bc9294171aa50f74fe1c"
+    typed = request_digest(ChatRequest("m", "x"), "a type").hex()
+    assert typed == "ef5b9d2825e200856f876bcdd1abbfaaf0bed5e60312997b18403af8a921e15d"
 
 
 def test_equal_requests_without_an_id_are_separate_items_in_every_run() -> None:
