@@ -317,8 +317,32 @@ async def test_replies_that_do_not_fit_do_not_slow_a_batch_down() -> None:
         assert not run.progress.paused
     assert len(found) == 599
     assert before is not None
-    assert after is None or after >= before
+    assert after is not None
+    assert after >= before
     assert len(fake.requests) == 600
+
+
+async def test_refused_re_asks_slow_a_batch_down() -> None:
+    """A provider that is overloaded by re-asks would be sent more and more."""
+    counts: dict[int, int] = {}
+
+    def overloaded(request: ChatRequest) -> Any:
+        number = number_of(request)
+        counts[number] = count = counts.get(number, 0) + 1
+        if count == 1:
+            return MISFIT
+        return RateLimitError("slow down") if count == 2 and number % 10 == 0 else answer(number)
+
+    async with (
+        asyncio.timeout(HANG),
+        AsyncCompletion(providers=[FakeProvider(overloaded)]) as client,
+        client.batch((item(n) for n in range(100)), into=Invoice, max_reasks=1) as run,
+    ):
+        found = [result async for result in run]
+        limit = client.stats().providers["openai"].adaptive_limit
+    assert [result.ok for result in found] == [True] * 100
+    assert limit is not None
+    assert limit < 16
 
 
 # --- the journal -----------------------------------------------------------------------------------------------------
