@@ -624,10 +624,10 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
         params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
         variants={"responses": _RESPONSES},
-        structured=_SCHEMA,
+        structured=_JSON,
         docs="https://huggingface.co/docs/inference-providers/en/tasks/chat-completion",
         unverified="recorded on the router's addresses of single providers only; parameters depend on the provider "
-        f"that the router picks; {_NO_RECORDED_RESPONSES}",
+        f"that the router picks; {_NO_RECORDED_JSON}; {_NO_RECORDED_RESPONSES}",
     ),
     Provider(
         "nvidia",
