@@ -210,6 +210,22 @@ async def events(client: AsyncCompletion, model: str) -> str:
         return str(len([data async for data in chunks.sse()]))
 
 
+async def partials(client: AsyncCompletion, model: str) -> str:
+    async with client.parse_stream(model, PROMPT, list[int]) as stream:
+        return str([partial.data async for partial in stream.partials(every=0)])
+
+
+async def items(client: AsyncCompletion, model: str) -> str:
+    async with client.parse_stream(model, PROMPT, list[int]) as stream:
+        return str([item async for item in stream.items()])
+
+
+async def tool(client: AsyncCompletion, model: str) -> str:
+    """Gets the value of a stream that is not closed, of whose chunks others are made."""
+    stream = client.parse_stream(model, PROMPT, list[int], mode="tool")
+    return str((await stream.get_final_completion()).parsed)
+
+
 PLAIN: tuple[Use, ...] = (create, attempt)
 STREAMED: tuple[Use, ...] = (stream, opened, final, texts, events)
 
@@ -222,10 +238,10 @@ def pieces(data: bytes, number: int = 2) -> tuple[Step, ...]:
     return tuple(step for part in parts for step in (part, *PAUSES))
 
 
-def streamed(headers: str = "") -> tuple[Step, ...]:
+def streamed(headers: str = "", texts: Sequence[str] = ("Hel", "lo.")) -> tuple[Step, ...]:
     """Steps that send a complete stream, one event after another."""
     start = STREAM.replace(b"\r\n\r\n", f"\r\n{headers}\r\n\r\n".encode()) if headers else STREAM
-    parts = (start, event("Hel"), event("lo."), event(finish_reason="stop"), DONE + END)
+    parts = (start, *map(event, texts), event(finish_reason="stop"), DONE + END)
     return tuple(step for part in parts for step in (part, *PAUSES))
 
 
@@ -251,6 +267,17 @@ def test_a_call_can_be_cancelled_anywhere(runs: Runs, use: Use, connections: str
 
     async def play() -> None:
         async with Stage(SCRIPTS[connections, use in STREAMED], seconds=60) as stage:
+            await cancels(stage.client, use, "openai/m", min_points=3)
+
+    runs(play())
+
+
+@pytest.mark.parametrize("use", [partials, items, tool], ids=lambda use: use.__name__)
+def test_a_typed_stream_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None:
+    """A view that is cancelled would leave the connection of its stream open."""
+
+    async def play() -> None:
+        async with Stage((REQUEST, *streamed(texts=('{"value": [1, ', "2]}"))) * 500, seconds=60) as stage:
             await cancels(stage.client, use, "openai/m", min_points=3)
 
     runs(play())

@@ -75,12 +75,22 @@ async def batched(client: AsyncCompletion) -> int:
         return len([result async for result in run])
 
 
+async def in_parts(client: AsyncCompletion) -> int:
+    return len([partial async for partial in client.parse_stream(MODEL, "Hi.", str, mode="tool").partials()])
+
+
+async def in_items(client: AsyncCompletion) -> int:
+    return len([item async for item in client.parse_stream(MODEL, "Hi.", list[str]).items()])
+
+
 WAYS: dict[str, Callable[[AsyncCompletion], Awaitable[int]]] = {
     "create": call,
     "stream": read,
     "async with stream": opened,
     "stream of several": fanned_out,
     "sse": relayed,
+    "partials": in_parts,
+    "items": in_items,
     "batch": batched,
 }
 

@@ -6,7 +6,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Annotated
 
+import msgspec
 import pytest
 
 from anycompletion import (
@@ -23,7 +25,15 @@ from support.resource_leaks import CASES, Case, Reader, client_of, nothing_left
 
 EndEarly = Callable[[AsyncCompletion, Case], Awaitable[None]]
 
-every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+Text = Annotated[str, msgspec.Meta(min_length=900)]
+"""A type for which the simulator makes a value of many pieces."""
+
+TYPED = Case("openai/gpt-4o-mini", 1, 1)
+
+KINDS = CASES | {"typed": TYPED}
+"""All kinds of streams, the last one of `parse_stream`."""
+
+every_kind = pytest.mark.parametrize("case", KINDS.values(), ids=KINDS)
 
 
 @asynccontextmanager
@@ -38,6 +48,8 @@ async def slow(**options: float) -> AsyncIterator[tuple[SimulatorServer, AsyncCo
 
 
 def begin(client: AsyncCompletion, case: Case) -> CompletionStream:
+    if case is TYPED:
+        return client.parse_stream(case.model, "Tell me a story.", Text)
     return client.stream(case.model, "Tell me a story.", n=case.n)
 
 
@@ -48,6 +60,9 @@ async def closed_at_once(sim: SimulatorServer, case: Case) -> None:
     assert all([await request.wait_closed(1) for request in sim.requests])
     assert all(request.chunks_written < before + 10 for request, before in zip(sim.requests, written, strict=True))
 
+
+WORDS = json.dumps({"value": ["word"] * 900})
+"""A message that the simulator repeats, and that is so the value of its reply."""
 
 # --- ways to end a stream early ------------------------------------------------------------------------------------
 
@@ -109,6 +124,17 @@ async def end_by_dropping_a_view(client: AsyncCompletion, case: Case) -> None:
         break
 
 
+async def end_by_dropping_partials(client: AsyncCompletion, case: Case) -> None:
+    async for _ in client.parse_stream(case.model, WORDS, list[str], mode="prompt", n=case.n).partials():
+        break
+
+
+async def end_by_leaving_items(client: AsyncCompletion, case: Case) -> None:
+    async with client.parse_stream(case.model, WORDS, list[str], mode="prompt", n=case.n) as stream:
+        async for _ in stream.items():
+            break
+
+
 async def end_unread(client: AsyncCompletion, case: Case) -> None:
     stream = await client.create(case.model, "Tell me a story.", n=case.n, stream=True)
     await asyncio.sleep(0.03)
@@ -151,6 +177,8 @@ WAYS: list[EndEarly] = [
     end_by_dropping,
     end_by_break_without_with,
     end_by_dropping_a_view,
+    end_by_dropping_partials,
+    end_by_leaving_items,
     end_unread,
     end_by_closing_elsewhere,
     end_by_closing_the_client,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
@@ -148,6 +148,25 @@ async def test_a_relayed_stream_has_openais_format(service: Served, model: str, 
     assert data[-1] == "[DONE]"
     assert {json.loads(data)["object"] for data in data[:-1]} == {"chat.completion.chunk"}
     assert text_of(data) == "one two three four five"
+
+
+@all_services
+@pytest.mark.parametrize("mode", ["schema", "tool"])
+async def test_a_typed_stream_is_relayed(
+    service: Served, mode: Literal["schema", "tool"], sim: SimulatorServer, client: AsyncCompletion
+) -> None:
+    """A page that shows the streams of one provider could not show those of another, or there would be no end."""
+    sim.reply = '{"value": ["one two three"]}'
+
+    def make(body: Any) -> CompletionStream:
+        return client.parse_stream("openai/gpt-4o", PROMPT, list[str], mode=mode)
+
+    async with service(client, make) as url, Peer(url, "/stream", {}) as peer:
+        assert (await peer.head()).status == 200
+        data = events(await peer.rest())
+    assert list(json.loads(text_of(data))) == ["value"]
+    assert json.loads(data[-2])["choices"][0]["finish_reason"] == "stop"
+    assert data[-1] == "[DONE]"
 
 
 @all_services
