@@ -55,6 +55,17 @@ def test_benchmark_runs_in_its_short_form(name: str, tmp_path: Path) -> None:
     assert source in (tmp_path / "summary.md").read_text("utf-8")
 
 
+def test_the_benchmark_of_typed_streams_runs_in_its_short_form() -> None:
+    """The cost of partial values and items could no longer be measured, or would be that of nothing."""
+    command = [sys.executable, "-m", "benchmarks.typed_streams", "--short"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    seen = {line[:40].strip(): line[40:].split() for line in done.stdout.splitlines() if line.startswith("  ")}
+    assert int(seen["chunks"][0].replace(",", "")) > 5_000
+    assert int(seen["partials"][0]) >= 2
+    assert int(seen["items"][0]) > 50
+
+
 _SOMETIMES = {"modules", "distributions", "mb"}
 """Figures that only one case of a question has."""
 
