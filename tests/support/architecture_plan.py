@@ -25,6 +25,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",
         "options": "the protocol of shared rate limiters",
+        "caching": "public package: the protocol of stores",
     },
     "testing": {
         "codecs": "limits of JSON, which are checked before it is decoded",

@@ -173,8 +173,8 @@ SECTIONS = (
     Section(
         "anycompletion.integrations.redis",
         f"{_A}.integrations.redis",
-        ("RedisRateLimiter",),
-        "Limits that processes share through Redis: `pip install 'anycompletion[redis]'`.",
+        ("RedisRateLimiter", "RedisStore"),
+        "Limits and replies that processes share through Redis: `pip install 'anycompletion[redis]'`.",
     ),
 )
 """Order of the page. A test fails where a public name is in none of them, or in two."""

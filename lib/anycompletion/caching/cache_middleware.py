@@ -115,7 +115,8 @@ class CacheMiddleware:
             InvalidRequestError: the request is invalid.
             TypeError, ValueError: the request is not JSON-serializable.
         """
-        return self._key(validate_request(request), without_option(options, "cache"), target, _control(options).vary)
+        vary, options = _control(options).vary, without_option(options, "cache")
+        return self._key(self._namespace_of(request, options), validate_request(request), options, target, vary)
 
     async def __call__(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         """Answers from the store, or makes the call and stores its reply."""
@@ -135,20 +136,25 @@ class CacheMiddleware:
         """The key of a call; None for one that is not cached."""
         if not self._is_for(request):
             return None
-        try:
-            key = self._key(validate_request(request), options, target, vary)
-        except _UNREADABLE_KEY as error:
-            if isinstance(error, CompletionError):
-                raise
+        namespace = self._namespace_of(request, options)
+        if not namespace and has_own_credentials(options, target):
             return None
-        return None if key[0] == ":" and has_own_credentials(options, target) else key
+        try:
+            return self._key(namespace, validate_request(request), options, target, vary)
+        except CompletionError:
+            raise
+        except _UNREADABLE_KEY:
+            return None
 
-    def _key(self, request: ChatRequest, options: CallOptions, target: Target, vary: str | None) -> str:
-        namespace = self._namespace
+    def _namespace_of(self, request: ChatRequest, options: CallOptions) -> str:
+        if isinstance(self._namespace, str):
+            return self._namespace
+        namespace = cast("object", self._namespace(request, options))
         if not isinstance(namespace, str):
-            namespace = namespace(request, options)
-            if not isinstance(namespace, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # it is the caller's
-                raise TypeError(f"namespace: the function returned {type(namespace).__name__}, and no text")
+            raise TypeError(f"namespace: the function returned {type(namespace).__name__}, and no text")
+        return namespace
+
+    def _key(self, namespace: str, request: ChatRequest, options: CallOptions, target: Target, vary: str | None) -> str:
         return f"{namespace}:{reply_key(request, options, target, ignored=self._ignored, vary=vary)}"
 
     def _is_for(self, request: ChatRequest) -> bool:

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ..codecs.json import dumps, loads
+from ..codecs.json import dumps, loads, to_wire
 from ..codecs.lenient import NotJSONError, ShapeError
-from ..records import ChatCompletion, ReplyInfo
+from ..records import ChatCompletion, JsonObject, ReplyInfo
 from ..records.chunks import ChatCompletionChunk
 from ..streaming.accumulator import accumulated
 
@@ -118,8 +118,17 @@ def write_reply(completion: ChatCompletion, created: float, *, keep_raw: bool) -
         raw = completion.undecoded_raw()
         if raw is None and completion.raw is not None:
             raw = dumps(completion.raw)
-    body = msgspec.Raw(dumps(completion.to_dict()))
+    body = msgspec.Raw(dumps(_as_json(completion)))
     return _VERSION + _encode(StoredReply(created, _stored_info(completion.info), body, raw))
+
+
+def _as_json(completion: ChatCompletion) -> JsonObject:
+    """OpenAI's JSON, in which a message that has parts has them as its content."""
+    data: JsonObject = to_wire(completion)
+    for choice, item in zip(completion.choices, data["choices"], strict=True):
+        if choice.message.parts is not None:
+            item["message"]["content"] = to_wire(choice.message.parts)
+    return data
 
 
 def write_stream(lines: Sequence[bytes], info: ReplyInfo, created: float) -> bytes:

@@ -89,6 +89,8 @@ class ReplayedChunks(ChunkSource):
 
     __slots__ = ("_closed", "_info", "_lines", "_next_line", "_pauses", "_pending", "_started", "_waited")
 
+    is_complete = True
+
     def __init__(self, lines: Sequence[bytes], info: ReplyInfo, replay: Replay) -> None:
         self._lines = lines
         self._next_line = 0

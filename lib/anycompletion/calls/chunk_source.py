@@ -23,6 +23,9 @@ class ChunkSource(abc.ABC):
 
     __slots__ = ()
 
+    is_complete = False
+    """Whether the chunks are there already, so that another stream may read them without the one around them."""
+
     @property
     @abc.abstractmethod
     def info(self) -> ReplyInfo:

@@ -305,6 +305,8 @@ class CompletionStream:
                 "a middleware returned a stream of which it had read a part; to look at chunks use "
                 "stream.map(...), and stream.on_end(...) for the whole reply"
             )
+        if self._source.is_complete and self._end_callbacks is None and not self._opened:
+            return self._source
         return MappedChunks(self)
 
     # --- closing ---

@@ -15,14 +15,15 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from .._boundary import hides_frames
-from ..errors import APIConnectionError, ClientClosedError, ConfigurationError, InvalidRequestError
-from ..logs import log_event
-from ..options import RateLimit
+from ..._boundary import hides_frames
+from ...errors import APIConnectionError, ClientClosedError, ConfigurationError, InvalidRequestError
+from ...logs import log_event
+from ...options import RateLimit
 
 try:
     from redis.exceptions import RedisError
-    from throttled.asyncio import Quota, Rate, RateLimiterRegistry, RateLimiterType, RedisStore
+    from throttled.asyncio import Quota, Rate, RateLimiterRegistry, RateLimiterType
+    from throttled.asyncio import RedisStore as ThrottledStore
     from throttled.exceptions import BaseThrottledError
 except ImportError as missing:
     raise ImportError("a shared rate limit needs throttled-py: pip install 'anycompletion[redis]'") from missing
@@ -181,7 +182,7 @@ class RedisRateLimiter:
             self._settling = None
 
 
-class _Store(RedisStore):
+class _Store(ThrottledStore):
     """throttled-py's store with a method that closes it."""
 
     async def aclose(self) -> None:
@@ -196,7 +197,7 @@ class _Store(RedisStore):
 class _SharedLimit:
     """One shared `RateLimit`: its rates in Redis, and the queue of this process's requests for them."""
 
-    def __init__(self, name: str, limit: RateLimit, store: RedisStore, prefix: str) -> None:
+    def __init__(self, name: str, limit: RateLimit, store: ThrottledStore, prefix: str) -> None:
         rates = {"requests": limit.requests_per_minute, "tokens": limit.tokens_per_minute}
         self._rates = {
             kind: _SharedRate(f"{name}:{kind}", rate, store, prefix) for kind, rate in rates.items() if rate is not None
@@ -232,7 +233,7 @@ class _SharedLimit:
 class _SharedRate:
     """One rate in Redis, by GCRA: the time of its last reservation."""
 
-    def __init__(self, name: str, per_minute: float, store: RedisStore, prefix: str) -> None:
+    def __init__(self, name: str, per_minute: float, store: ThrottledStore, prefix: str) -> None:
         limit = max(1, round(per_minute * _MINUTES))
         # The burst is the whole period, so every reservation succeeds, and waiting until it is due is left to us.
         quota = Quota(Rate(_PERIOD, limit), burst=limit)
