@@ -4,8 +4,6 @@ import asyncio
 import logging
 import os
 import pickle
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -29,66 +27,31 @@ from anycompletion.testing import SimulatorServer
 
 pytest.importorskip("throttled", reason="the extra redis is not installed")
 from anycompletion.integrations.redis import RedisRateLimiter
+from support.redis_server import RedisServer, requires_redis
 
-pytestmark = [
-    pytest.mark.redis,
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server: apt-get install redis-server"),
-]
+pytestmark = requires_redis
 
 ROOT = Path(__file__).parents[3]
 KEY = "openai/m"
 
 
-class Redis:
-    """A Redis server for these tests, without persistence."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._folder = folder
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self._folder}
-        command = ["redis-server", *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    started = Redis(tmp_path_factory.mktemp("redis"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    started = RedisServer(tmp_path_factory.mktemp("redis"))
     yield started
     started.stop()
 
 
 @pytest.fixture
-def redis(server: Redis) -> Redis:
+def redis(server: RedisServer) -> RedisServer:
     """The server, empty."""
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(b"FLUSHALL\r\n")
-        assert connection.recv(100) == b"+OK\r\n"
+    server.flush()
     return server
 
 
 @asynccontextmanager
 async def open_limiter(
-    redis: Redis, limit: RateLimit, name: str = "openai", **options: Any
+    redis: RedisServer, limit: RateLimit, name: str = "openai", **options: Any
 ) -> AsyncGenerator[RedisRateLimiter]:
     async with RedisRateLimiter({name: limit}, url=redis.url, **options) as made, asyncio.timeout(60):
         yield made
@@ -110,7 +73,7 @@ async def acquire_all(limiter: RedisRateLimiter, *costs: int) -> list[float]:
 # --- one process ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_burst_is_sent_at_once_and_the_rest_at_the_rate(redis: Redis) -> None:
+async def test_the_burst_is_sent_at_once_and_the_rest_at_the_rate(redis: RedisServer) -> None:
     """The limit would have no effect, or calls within it would wait."""
     async with open_limiter(redis, RateLimit(requests_per_minute=6000)) as shared:
         times = await acquire_all(shared, *([1] * 340))  # three hundred at once, then a hundred a second
@@ -118,7 +81,7 @@ async def test_the_burst_is_sent_at_once_and_the_rest_at_the_rate(redis: Redis) 
     assert times[100] < 0.39
 
 
-async def test_two_limiters_share_one_limit(redis: Redis) -> None:
+async def test_two_limiters_share_one_limit(redis: RedisServer) -> None:
     """Each process would take the whole limit for itself."""
     limit = RateLimit(tokens_per_minute=60_000)
     async with open_limiter(redis, limit) as one, open_limiter(redis, limit) as other:
@@ -129,7 +92,7 @@ async def test_two_limiters_share_one_limit(redis: Redis) -> None:
         assert (await acquire_all(third, 3000))[-1] < 0.38
 
 
-async def test_a_request_larger_than_the_burst_is_not_starved(redis: Redis) -> None:
+async def test_a_request_larger_than_the_burst_is_not_starved(redis: RedisServer) -> None:
     """It would wait for ever, or for as long as small requests of another process keep coming."""
     limit = RateLimit(tokens_per_minute=60_000)
     async with open_limiter(redis, limit) as one, open_limiter(redis, limit) as other:
@@ -142,7 +105,7 @@ async def test_a_request_larger_than_the_burst_is_not_starved(redis: Redis) -> N
         await asyncio.wait([small])
 
 
-async def test_actual_tokens_are_settled(redis: Redis) -> None:
+async def test_actual_tokens_are_settled(redis: RedisServer) -> None:
     """The limit would count estimates, which are often ten times the actual tokens."""
     async with open_limiter(redis, RateLimit(tokens_per_minute=60_000)) as shared:
         await acquire_all(shared, 6000)
@@ -155,7 +118,7 @@ async def test_actual_tokens_are_settled(redis: Redis) -> None:
         assert (await acquire_all(shared, 1))[-1] >= 0.3
 
 
-async def test_a_cancelled_request_gives_its_tokens_back(redis: Redis) -> None:
+async def test_a_cancelled_request_gives_its_tokens_back(redis: RedisServer) -> None:
     """Cancelled calls would use up the limit of others."""
     async with open_limiter(redis, RateLimit(tokens_per_minute=60_000)) as shared:
         await acquire_all(shared, 3000)
@@ -169,7 +132,7 @@ async def test_a_cancelled_request_gives_its_tokens_back(redis: Redis) -> None:
         assert (await acquire_all(shared, 500))[-1] < 5
 
 
-async def test_a_model_has_its_own_limit_and_that_of_its_provider(redis: Redis) -> None:
+async def test_a_model_has_its_own_limit_and_that_of_its_provider(redis: RedisServer) -> None:
     """One of the two would be ignored, or a limit would apply to another model."""
     limits = {"openai": RateLimit(tokens_per_minute=60_000), "openai/m": RateLimit(requests_per_minute=600)}
     async with RedisRateLimiter(limits, url=redis.url) as shared, asyncio.timeout(30):
@@ -185,7 +148,7 @@ async def test_a_model_has_its_own_limit_and_that_of_its_provider(redis: Redis) 
             await shared.acquire("cohere/m", requests=1, tokens=10_000)
 
 
-async def test_a_client_acquires_and_settles(redis: Redis) -> None:
+async def test_a_client_acquires_and_settles(redis: RedisServer) -> None:
     """Calls of a client would not be limited, or their estimates never be corrected."""
     async with (
         SimulatorServer() as sim,
@@ -208,7 +171,7 @@ async def test_a_client_acquires_and_settles(redis: Redis) -> None:
 
 async def test_an_unreachable_redis_is_an_api_connection_error_until_it_is_back(tmp_path: Path) -> None:
     """Calls would raise an undocumented exception, or fail for ever after one outage."""
-    redis = Redis(tmp_path)
+    redis = RedisServer(tmp_path)
     try:
         async with open_limiter(redis, RateLimit(requests_per_minute=60_000)) as shared:
             await acquire_all(shared, 1)
@@ -227,7 +190,7 @@ async def test_a_limiter_that_fails_open_does_not_limit_and_warns_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A service would stop with its Redis, or its missing limit would go unnoticed."""
-    redis = Redis(tmp_path)
+    redis = RedisServer(tmp_path)
     redis.stop()
     with caplog.at_level(logging.INFO, "anycompletion"):
         async with open_limiter(redis, RateLimit(requests_per_minute=1), fail_open=True) as shared:
@@ -255,7 +218,7 @@ async def test_a_redis_that_does_not_reply_times_out() -> None:
 # --- lifecycle -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_closed_limiter_raises(redis: Redis) -> None:
+async def test_a_closed_limiter_raises(redis: RedisServer) -> None:
     """A request would not be limited, or would open connections that are never closed."""
     async with open_limiter(redis, RateLimit(requests_per_minute=60)) as shared:
         await acquire_all(shared, 1)
@@ -264,7 +227,7 @@ async def test_a_closed_limiter_raises(redis: Redis) -> None:
         await shared.acquire(KEY, requests=1, tokens=1)
 
 
-def test_a_limiter_belongs_to_one_event_loop(redis: Redis) -> None:
+def test_a_limiter_belongs_to_one_event_loop(redis: RedisServer) -> None:
     """Connections of another event loop would raise obscure errors."""
     shared = RedisRateLimiter({"openai": RateLimit(requests_per_minute=60)}, url=redis.url)
 
@@ -282,7 +245,7 @@ def test_a_limiter_belongs_to_one_event_loop(redis: Redis) -> None:
         first.run(shared.aclose())
 
 
-def test_a_limiter_pickles_unless_its_url_has_a_password(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limiter_pickles_unless_its_url_has_a_password(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers could not share a limit, or a password would be written to files and queues."""
     limits = {"openai": RateLimit(requests_per_minute=60)}
     copy = pickle.loads(pickle.dumps(RedisRateLimiter(limits, url=redis.url, fail_open=True)))  # noqa: S301 (our own)
