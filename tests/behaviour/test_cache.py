@@ -1,4 +1,4 @@
-"""Tests of the cache of replies: what a call does with it, what is stored, and what a stored reply says of itself."""
+"""Tests of the cache of replies: what a call does with it, what is stored, and how a stored reply differs from a new one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_an_equal_request_is_sent_once(client: AsyncCompletion, replies: N
     assert replies.calls == 2
 
 
-async def test_each_mode_reads_and_writes_as_it_says(client: AsyncCompletion) -> None:
+async def test_each_mode_reads_and_writes(client: AsyncCompletion) -> None:
     """A call would get an old reply that it did not want, or leave none for the next one."""
     assert await text_of(client) == "reply 1"
     assert await text_of(client, cache="skip") == "reply 2"
@@ -383,7 +383,7 @@ async def _leave(client: AsyncCompletion, leave: str, count: int) -> None:
         await stream.aclose()
 
 
-# --- what a stored reply says of itself -------------------------------------------------------------------------------
+# --- how a stored reply differs from a new one -------------------------------------------------------------------------------
 
 
 async def test_the_info_of_a_stored_reply(client: AsyncCompletion) -> None:
@@ -636,7 +636,7 @@ async def test_a_batch_counts_stored_replies_apart(client: AsyncCompletion) -> N
     assert sum(bool(result.completion and result.completion.info.cached) for result in results) == 2
 
 
-async def test_a_journal_tells_stored_replies(tmp_path: Path, client: AsyncCompletion) -> None:
+async def test_a_journal_marks_stored_replies(tmp_path: Path, client: AsyncCompletion) -> None:
     """A ledger that is made of a journal would count stored replies as paid for."""
     from anycompletion.batch import read_results  # noqa: PLC0415 (the only test that reads a journal)
 

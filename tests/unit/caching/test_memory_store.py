@@ -162,7 +162,7 @@ def test_it_behaves_as_an_ordered_dict(steps: list[tuple[str, str, bytes]]) -> N
 
 
 def test_it_does_not_pickle() -> None:
-    """A worker process would start with an empty cache, and nobody would notice."""
+    """A worker process would start with an empty cache, unnoticed."""
     for copied in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError, match="SQLiteStore"):
             copied(MemoryStore())
@@ -171,6 +171,6 @@ def test_it_does_not_pickle() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "1", None])
 def test_a_wrong_size_is_refused(wrong: Any) -> None:
-    """A store without room would store nothing, silently."""
+    """A store of no size would store nothing, silently."""
     with pytest.raises(InvalidRequestError, match="max_bytes"):
         MemoryStore(max_bytes=wrong)

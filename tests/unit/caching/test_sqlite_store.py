@@ -165,7 +165,7 @@ KINDS = ("truncated", "emptied", "overwritten", "zeros", "cut header", "noise")
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_damaged_file_is_replaced(kind: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged file would make the cache useless until somebody removes it, or give wrong values."""
+    """A damaged file would make the cache useless until it is removed, or give wrong values."""
     async with SQLiteStore(path) as store:
         for number in range(300):
             await store.set(f":{number}", value_of(number), None)

@@ -37,7 +37,7 @@ class RedisStore(CacheStore):
         prefix: of the keys in Redis. Default ``anycompletion:``.
         timeout: seconds for Redis to answer; after that, a reply counts as not stored. Default 0.25.
 
-    Redis itself drops what it has no memory for, if its ``maxmemory-policy`` says so. A store belongs to one event
+    Redis itself drops what it has no memory for, as its ``maxmemory-policy`` has it. A store belongs to one event
     loop. It pickles unless its URL contains a password.
 
     Raises:
