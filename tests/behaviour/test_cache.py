@@ -1,4 +1,4 @@
-"""Tests of the cache of replies: what a call does with it, what is stored, and how a stored reply differs from a new one."""
+"""Tests of the cache of replies: what a call does with it, what is stored, and what a stored reply is like."""
 
 from __future__ import annotations
 
@@ -383,7 +383,7 @@ async def _leave(client: AsyncCompletion, leave: str, count: int) -> None:
         await stream.aclose()
 
 
-# --- how a stored reply differs from a new one -------------------------------------------------------------------------------
+# --- what a stored reply is like --------------------------------------------------------------------------------------
 
 
 async def test_the_info_of_a_stored_reply(client: AsyncCompletion) -> None:
