@@ -66,6 +66,15 @@ def test_the_benchmark_of_typed_streams_runs_in_its_short_form() -> None:
     assert int(seen["items"][0]) > 50
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_typed_replies_are_measured_in_the_short_form() -> None:
+    """The benchmark of typed replies would no longer run, or lack a figure with a bound."""
+    command = [sys.executable, "-m", "benchmarks.structured", "--short"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("≤") == 4
+
+
 _SOMETIMES = {"modules", "distributions", "mb"}
 """Figures that only one case of a question has."""
 

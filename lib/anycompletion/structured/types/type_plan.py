@@ -140,9 +140,13 @@ def compile_type(into: object) -> TypePlan[Any]:
     except TypeError:  # metadata that is not hashable
         key = None
     if key is not None and (kept := _kept.get(key)) is not None:
-        classes = [ref() for ref in kept.refs]
-        # A class in quotes may be gone, and another be found under its name.
-        if all(each is not None for each in classes):
+        classes: list[Any] = []
+        for ref in kept.refs:
+            cls = ref()
+            if cls is None:  # a class in quotes may be gone, and another be found under its name
+                break
+            classes.append(cls)
+        else:
             return TypePlan(into, kept, classes)
     compiled = _compile(into, key)
     if key is not None:

@@ -18,6 +18,8 @@ def type_signature(hint: Any, variables: TypeVars) -> Hashable:
     """
     if type(hint) is type:  # a class, as nearly always
         return weak(hint)
+    if isinstance(hint, type):  # nearly all types that are asked for
+        return weak(hint)
     if variables and _is_variable(hint, variables):
         return type_signature(*variables[hint])
     arguments = typing.get_args(hint)
