@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from anycompletion.testing import SimulatorServer
+from support.page_runs import Installations
 from support.programs import environment_of
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,12 @@ ROOT = Path(__file__).parents[2]
 def project() -> Path:
     """The project's folder."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Installations:
+    """Virtual environments and copies of the checkout, for the code blocks that need them."""
+    return Installations(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ Make = Callable[..., Workplace]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path, made: Installations) -> Make:
     """Makes the workplace of a shell block with these marks."""
 
     def workplace(code: str, *marks: str) -> Workplace:
         folder = tmp_path / "here"
         folder.mkdir()
-        return Workplace(Snippet("README.md", 1, "sh", code, marks), folder, os.environ, Installations(tmp_path))
+        return Workplace(Snippet("README.md", 1, "sh", code, marks), folder, os.environ, made)
 
     return workplace
 

@@ -23,12 +23,6 @@ OTHER_NAMES = ("py", "python3", "pycon", "bash", "shell", "console", "zsh")
 """Names of these languages that would keep a block from being checked."""
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Installations:
-    """Virtual environments and copies of the checkout, for the blocks that need them."""
-    return Installations(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
 async def simulator() -> AsyncIterator[SimulatorServer]:
     """The providers that blocks reach."""
