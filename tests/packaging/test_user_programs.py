@@ -126,9 +126,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "usage: 11",
         "thoughts: True",
     ),
-    "stream_values": (
+    "parse_stream": (
         *("form: {'title': ", " None", "trip: Trip(title=", "item: some ") * 2,
-        "number: ",
+        "guide: ",
     ),
     "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
     "testing_own_code": ("3 passed",),

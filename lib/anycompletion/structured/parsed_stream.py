@@ -115,7 +115,9 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         self._check_keeps_text()
         plan = cast("TypePlan[X] | None", self._asked.plan.element())
         if plan is None:
-            raise InvalidRequestError("items: the type that was asked for (into) is no list", param="into")
+            raise InvalidRequestError(
+                "items: into is no list; in place of a TypeAdapter, write list[...]", param="into"
+            )
 
         def decode(data: bytes, index: int) -> X:
             text = data.decode()

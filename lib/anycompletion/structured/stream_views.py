@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 from .._boundary import ITERATION_ENDS, iteration_error
@@ -128,7 +129,7 @@ class ItemView(Generic[T]):
         scanner: ItemScanner,
         decode: Callable[[bytes, int], T],
         check_end: Callable[[], Any],
-        whole: Callable[[], Sequence[T]],
+        whole: Callable[[], Iterable[T]],
     ) -> None:
         self._text = text
         self._scanner = scanner
@@ -176,7 +177,7 @@ class ItemView(Generic[T]):
     def _end(self) -> Iterator[T]:
         if not self._scanner.has_all:
             try:
-                return iter(self._whole()[self._count :])
+                return itertools.islice(self._whole(), self._count, None)
             except ITERATION_ENDS as error:
                 raise iteration_error(error) from error
         self._check_end()
