@@ -1,8 +1,9 @@
 """Chat completions of any provider, awaited: OpenAI's format in, typed records and streams out.
 
 The public names: the client, what callers write and get, options, errors and providers. Features that not every
-program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, `anycompletion.testing`,
-`anycompletion.web` and `anycompletion.integrations`. Everything else may change without notice.
+program needs are sub-packages: `anycompletion.batch`, `anycompletion.routing`, `anycompletion.workers`,
+`anycompletion.testing`, `anycompletion.web` and `anycompletion.integrations`. Everything else may change without
+notice.
 """
 
 # First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
@@ -126,6 +127,7 @@ from .records import (
     image_part,
 )
 from .records.request import CreateParams, Params, ParseParams
+from .route_errors import AllTargetsFailedError
 from .streaming import CompletionStream
 
 __version__ = "0.1.0"
@@ -137,6 +139,7 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AllTargetsFailedError",
     "Annotation",
     "AssistantMessage",
     "AWSCredentials",

@@ -282,6 +282,7 @@ class APIError(CompletionError):
     `InternalServerError`          other 5xx, 408, 425                          yes, except 501 and 505
     `ServiceUnavailableError`      503                                          yes
     `OverloadedError`              529, and an overload's code                  yes
+    `AllTargetsFailedError`        a route's targets failed, see `.errors`      at each target
     =============================  ===========================================  ===================================
 
     ``except APIError`` catches all of them.

@@ -3,8 +3,8 @@
 Annotations are no strings here: `TypedDict` would compile each of them, which takes 0.3 ms of an import.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 
 import attrs
 
@@ -12,6 +12,9 @@ from ._boundary import UsageError, hides_frames
 from ._value import FrozenValue
 from .cache_control import CacheControl, CacheMode
 from .errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from .routing.route import RouteTarget
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
 """Policy for a parameter that the provider does not support: an `UnsupportedParameterError` before anything is sent,
@@ -331,6 +334,8 @@ class CallOptions(TargetOptions, total=False):
     * `max_retries`: attempts after the first, for temporary errors; 2 by default.
     * `on_unsupported`: what happens to a parameter that the provider does not have: "raise" (default), "warn" (dropped,
       with a line in ``reply.info.warnings``) or "drop". Messages, parts and tools are never dropped.
+    * `fallbacks`: models, names of routes and `anycompletion.routing.RouteTarget`s that are asked, in this order, where
+      the call's own model, or route, fails. The call's `api_key` and `base_url` are for its own model.
     * `provider`: the provider of a model that is written without one; `azure=True` is ``provider="azure"``.
     * `base_url`, `api_key`, `api_version`: where the call goes, with which key, and the API version that Azure and
       Anthropic expect.
@@ -362,6 +367,8 @@ class CallOptions(TargetOptions, total=False):
     """Attempts after the first, for temporary errors. Default: the client's."""
     cache: CacheMode | CacheControl | None
     """What the call does with the cache of replies: "use" (default), "refresh", "skip", "only", or a `CacheControl`."""
+    fallbacks: Sequence["str | RouteTarget"] | None
+    """Models, routes and `RouteTarget`s that are asked, in this order, where the call's own model fails."""
     tags: Mapping[str, str] | None
     """Strings by name for middleware, `logger_fn`, log records and spans; they are never sent."""
     fill_choices: bool | None

@@ -161,10 +161,13 @@ class _Check:
         """Module that is imported → the first line that does so.
 
         An import that runs when the module does also runs the ``__init__`` of each package around the imported module,
-        except those that are being imported already.
+        except those that are being imported already. Types that the plan allows a lower layer to import are no edges.
         """
         edges: dict[str, int] = {}
+        types = self._plan.type_only_modules.get(module.name, {})
         for imported in module.imports:
+            if imported.type_only and imported.inside in types:
+                continue
             names = {imported.inside or ""}
             if imported.inside and not imported.in_function and not imported.type_only:
                 names.update(set(_around(imported.inside)).difference(_around(module.name), {module.name}))

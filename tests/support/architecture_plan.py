@@ -43,7 +43,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async", "_value"),
-    ("_boundary", "cache_control"),
+    ("_boundary", "cache_control", "route_errors"),
     ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),
     ("codecs",),
@@ -146,6 +146,8 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
         "records.completion": "the public type of an error's `partial`, which users read as a completion",
         "records.reply_info": "the public type of the details of a reply that is no value",
     },
+    "options": {"routing.route": "the public type of `fallbacks`"},
+    "records.reply_info": {"routing.tried": "the public type of `tried`"},
 }
 """Module → module of a higher layer that it may import under ``if TYPE_CHECKING:`` only → why."""
 
@@ -161,6 +163,15 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,
         "anycompletion.structured.parsed_stream": _TYPES,
+        **dict.fromkeys(
+            (
+                "anycompletion.client.client_routes",
+                "anycompletion.client.route_planning",
+                "anycompletion.client.routed_calls",
+                "anycompletion.routing.route",
+            ),
+            "few programs have routes",
+        ),
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},

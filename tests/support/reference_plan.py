@@ -71,6 +71,7 @@ SECTIONS = (
             *("ContextWindowExceededError", "ContentPolicyViolationError", "AuthenticationError"),
             *("PermissionDeniedError", "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError"),
             *("QuotaExceededError", "InternalServerError", "ServiceUnavailableError", "OverloadedError"),
+            "AllTargetsFailedError",
             *("ReplyError", "ReplyValidationError", "ReplyTruncatedError", "ReplyRefusedError"),
         ),
         "All of them have the attributes of `CompletionError`.",
@@ -117,6 +118,12 @@ SECTIONS = (
             "CacheStats",
         ),
         "A cache of replies; see [Reply cache](caching.md).",
+    ),
+    Section(
+        "anycompletion.routing",
+        f"{_A}.routing",
+        ("Route", "RouteTarget", "CircuitBreaker", "Strategy", "Tried", "TargetState"),
+        "What `AsyncCompletion(routes=...)` and `fallbacks` take, and what they report.",
     ),
     Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),
     Section(

@@ -88,15 +88,14 @@ async def wait_to_send(call: CallContext, *, authenticated: bool) -> None:
 async def _wait_for_cooldown(call: CallContext) -> None:
     cooldown, left = call.plan.cooldown, call.time_left()
     wait = cooldown.expected(asyncio.get_running_loop().time())
-    if left is None or wait < left:
+    if call.may_wait_for_cooldown and (left is None or wait < left):
         call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls to this model do", delay=wait)
         with contextlib.suppress(APITimeoutError):
             return await _within_total(call, cooldown.wait(), "")  # else the error below, which has the reason
     provider = call.plan.target.provider
+    reason = "it is longer than this call's timeout, so " if call.may_wait_for_cooldown else ""
     error = call.cooldown_error or RateLimitError(
-        f"{provider} asked for a pause, which all calls to this model keep; it is longer than this call's timeout, so "
-        "nothing was sent",
-        retry_after=wait,
+        f"{provider} asked for a pause, which all calls to this model keep; {reason}nothing was sent", retry_after=wait
     )
     raise call.with_details(error)
 

@@ -38,6 +38,8 @@ class CallContext:
         "is_part",
         "key_refreshed",
         "last_key_sent",
+        "max_repeats",
+        "may_wait_for_cooldown",
         "on_load_refusal",
         "permit",
         "plan",
@@ -60,6 +62,11 @@ class CallContext:
         """When the total timeout began, where that is not the begin of the call."""
         self.on_load_refusal: Callable[[], None] | None = None
         """Called after each attempt that the provider refused because it gets too many requests; batches set it."""
+        self.max_repeats: int | None = None
+        """For a visit to a target of a route, whose errors the route handles: how often the request may be repeated
+        with another key or time. None for a call that retries by itself."""
+        self.may_wait_for_cooldown = True
+        """Whether it waits for the end of a cooldown; if not, that is an error at once."""
         self.idempotency_key = ""
         """The same for all attempts; "" for providers that know none."""
         self.permit: Permit | None = None

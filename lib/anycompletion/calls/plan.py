@@ -112,6 +112,12 @@ class CallPlan:
         plan.transport = transport
         return plan
 
+    def with_timeout(self, timeout: Timeout) -> CallPlan:
+        """A copy for a call with another timeout."""
+        plan = copy.copy(self)
+        plan.timeout = timeout
+        return plan
+
     def for_cancel_request(self, total: float) -> CallPlan:
         """A copy for a request that nothing waits for: `total` seconds, no shared cooldown, no limits."""
         plan = copy.copy(self)

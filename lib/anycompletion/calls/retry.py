@@ -34,9 +34,13 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
         call.on_load_refusal()
     if not _may_repeat(call, error, creating=creating):
         _give_up(call, error)
-    if tried <= plan.max_retries and (take_clock_correction(call, error) or _take_key_refresh(call, error)):
+    max_repeats = call.max_repeats if creating else None
+    repeats = plan.max_retries if max_repeats is None else max_repeats
+    if tried <= repeats and (take_clock_correction(call, error) or _take_key_refresh(call, error)):
         plan.provider_state.retries += 1
         return
+    if max_repeats is not None:
+        _give_up(call, error)
     delay = next_delay(
         error, tried=tried, max_retries=plan.max_retries, time_left=call.time_left(), random=random.random
     )

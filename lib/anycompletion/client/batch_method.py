@@ -7,7 +7,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..errors import InvalidRequestError
-from .dispatch import BatchCalls, CallDispatcher
+from .batch_calls import BatchCalls
+from .dispatch import CallDispatcher
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm

@@ -30,6 +30,8 @@ from .typed_replies import TypedReplyMethods
 if TYPE_CHECKING:
     import aiohttp
 
+    from ..routing.route import Route
+
 
 _F = TypeVar("_F", bound=Callable[..., None])
 
@@ -71,6 +73,7 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         rate_limiter: a `RateLimiter` that other clients use too; calls wait for it after `limits`. It is pickled with
             the client, if it can be pickled.
         middleware: functions around every logical call, `Middleware`; the first is the outermost.
+        routes: name → `anycompletion.routing.Route`: several places where calls to a model of that name are answered.
         proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
         ssl_context: for private certificate authorities.
 
@@ -97,6 +100,7 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         limits: Mapping[str, RateLimit] | None = None,
         rate_limiter: RateLimiter | None = None,
         middleware: Sequence[Middleware] = (),
+        routes: Mapping[str, Route] | None = None,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -108,6 +112,7 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
             limits=limits,
             rate_limiter=rate_limiter,
             middleware=middleware,
+            routes=routes,
             session=session,
             proxy=proxy,
             ssl_context=ssl_context,
@@ -136,11 +141,12 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         if state is None:
             return "<AsyncCompletion refused>"  # by its constructor
         view = f"view with {', '.join(self._view_options or ('no options',))}: " if self._is_view else ""
-        return f"<AsyncCompletion {view}{'closed' if state.closed else self.stats().summary() or 'unused'}>"
+        summary = "closed" if state.closed else client_stats(state, None).summary()
+        return f"<AsyncCompletion {view}{summary or 'unused'}>"
 
     def stats(self) -> Stats:
         """The client's present state, by provider; costs microseconds, sends nothing."""
-        return client_stats(self._state)
+        return client_stats(self._state, self._dispatcher.routes)
 
     @hides_frames
     def check(self, model: str, **options: Unpack[CallOptions]) -> Target:
@@ -157,7 +163,7 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         checked, values = validate_request(ChatRequest(model, ".")), parse_options(options)
         if self._state.closed:
             self._state.check_alive()
-        return self._dispatcher.plan(checked.model, values).target
+        return self._dispatcher.check(checked.model, values)
 
     @hides_frames
     async def models(self, provider: str) -> list[ModelInfo]:

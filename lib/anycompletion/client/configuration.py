@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, cast
 import msgspec
 
 from ..auth import check_credentials
-from ..errors import InvalidRequestError
+from ..errors import ConfigurationError, InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name, canonical_names
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ..middleware import Middleware
+    from ..routing.route import Route
 
 _T = TypeVar("_T")
 
@@ -44,6 +45,7 @@ class ClientOptions(TypedDict, total=False):
     limits: Mapping[str, RateLimit] | None
     rate_limiter: RateLimiter | None
     middleware: Sequence[Middleware]
+    routes: Mapping[str, Route] | None
     session: aiohttp.ClientSession | None
     proxy: str | None
     ssl_context: ssl.SSLContext | None
@@ -58,6 +60,7 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     limits: dict[str, RateLimit]
     rate_limiter: RateLimiter | None
     middleware: tuple[Middleware, ...]
+    routes: dict[str, Route]
     session: aiohttp.ClientSession | None
     proxy: str | None
     ssl_context: ssl.SSLContext | None
@@ -87,14 +90,28 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 raise TypeError(f"a client with {name} does not pickle")
         if _names_credentials(options.get("extra_body")):
             raise TypeError("a client with a credential in extra_body does not pickle")
-        own = options.get("api_key")
-        keys = cast("Mapping[str, Key]", own).values() if isinstance(own, Mapping) else (own,)
-        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), *keys)):
+        targets = [target for route in self.routes.values() for target in route.targets]
+        targets += [each for each in options.get("fallbacks") or () if not isinstance(each, str)]
+        keys = [*self.api_keys.values(), *_keys_among(options)]
+        for target in targets:
+            values = OptionValues(cast("Mapping[str, Any]", target.options))
+            if any(values.get(name) for name in ("extra_headers", "extra_query")):
+                raise TypeError("a client with extra_headers or extra_query in a route does not pickle")
+            if _names_credentials(values.get("extra_body")):
+                raise TypeError("a client with a credential in extra_body does not pickle")
+            keys += _keys_among(values)
+        if any(isinstance(key, (str, Secret)) for key in keys):
             raise TypeError(
                 "a client with explicit keys does not pickle; let the keys come from the environment (EnvKey), "
                 "or pass a function"
             )
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def _keys_among(options: OptionValues) -> list[Key]:
+    """The keys in an `api_key` option, which may have several by provider."""
+    own = options.get("api_key")
+    return list(cast("Mapping[str, Key]", own).values()) if isinstance(own, Mapping) else [own]
 
 
 def _names_credentials(value: object) -> bool:
@@ -116,6 +133,7 @@ def checked_configuration(
     limits: Mapping[str, RateLimit] | None,
     rate_limiter: RateLimiter | None,
     middleware: Sequence[Middleware],
+    routes: Mapping[str, Route] | None = None,
     session: aiohttp.ClientSession | None,
     proxy: str | None,
     ssl_context: ssl.SSLContext | None,
@@ -152,6 +170,7 @@ def checked_configuration(
         limits={} if limits is None else _by_provider(checked_limits(limits), rows, "limits"),
         rate_limiter=rate_limiter,
         middleware=checked_middleware(middleware),
+        routes={} if not routes else _checked_routes(routes),
         session=session,
         proxy=_checked_proxy(proxy),
         ssl_context=ssl_context,
@@ -208,6 +227,32 @@ def _checked_proxy(proxy: object) -> str | None:
         _refuse("proxy", "a URL as a string", proxy)
     proxy_of(proxy)
     return MaskedValue(proxy) if "@" in proxy else proxy
+
+
+def _checked_routes(routes: object) -> dict[str, Route]:
+    """The `routes` argument of a client, after a check of its names and types.
+
+    Raises:
+        InvalidRequestError: it is no mapping of names to `Route`s.
+        ConfigurationError: a name is one that a model of a provider may have.
+    """
+    from ..routing.route import Route  # noqa: PLC0415 (few programs have routes)
+
+    if not isinstance(routes, Mapping):
+        _refuse("routes", "a dict of Routes by name", routes)
+    checked: dict[str, Route] = {}
+    for name, route in cast("Mapping[object, object]", routes).items():
+        if not isinstance(name, str):
+            _refuse("routes", "names of routes", name)
+        if not isinstance(route, Route):
+            _refuse(f"routes[{name!r}]", "a Route", route)
+        if not name.strip() or not name.isprintable() or "/" in name:
+            raise ConfigurationError(f"routes[{name!r}]: a name of a route is a text without '/'")
+        prefixes = [prefix for row in PROVIDERS.values() for prefix in row.prefixes if name.startswith(prefix)]
+        if prefixes:
+            raise ConfigurationError(f"routes[{name!r}]: a name that begins with {prefixes[0]!r} is a model's")
+        checked[name] = route
+    return checked
 
 
 def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:

@@ -26,7 +26,7 @@ from .planning import PlanCache, plan_call
 from .state import ClientState
 
 if TYPE_CHECKING:
-    from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
+    from .route_planning import RoutePlanner
 
 _FOR_MIDDLEWARE = ("tags", "cache")
 """Options of a view that middleware uses."""
@@ -51,6 +51,7 @@ class CallDispatcher:
         "homes",
         "middleware",
         "plans",
+        "routes",
         "state",
         "warnings",
     )
@@ -72,6 +73,10 @@ class CallDispatcher:
         """What was dropped from the options on the way here."""
         self.plans = PlanCache()
         self._providers: dict[str, tuple[Provider, str]] = {}
+        self.routes: RoutePlanner | None = None
+        """Plans the calls that take a route; None where the client has no routes and no call had fallbacks."""
+        if state.config.routes or "fallbacks" in defaults:
+            self.load_routes()
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
@@ -98,10 +103,22 @@ class CallDispatcher:
         if chain:
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
             return complete_through(call_next, request, self._for_middleware(options))
-        calls = self._calls(request, options, stream=False, started=started)
+        if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
+            from .routed_calls import routed_call, routed_reply  # noqa: PLC0415 (few programs have routes)
+
+            routed = routed_call(self, request, options, False, started, on_load_refusal)
+            if routed is not None:
+                return routed_reply(routed)
+        calls = self.calls(request, options, stream=False, started=started)
         if on_load_refusal is not None:
             for call in calls:
                 call.on_load_refusal = on_load_refusal
+        if len(calls) == 1 and (calls[0].request.n or 1) == 1:
+            return calls[0].complete()
+        return self.reply_of(calls)
+
+    def reply_of(self, calls: list[Call]) -> Awaitable[ChatCompletion]:
+        """The whole reply of the branches of a logical call, as an awaitable that sends."""
         if len(calls) > 1:
             return _logged(calls, gather([call.complete for call in calls]))
         call = calls[0]
@@ -128,14 +145,16 @@ class CallDispatcher:
             chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
             keep_text = (self.defaults | options).get("keep_text") is not False
             return make(chunks, usage_asked=usage_asked, keep_text=keep_text)
-        calls = self._calls(request, options, stream=True, started=started)
-        source: ChunkSource
-        if len(calls) > 1:
-            source = MergedChunks([CallChunks(call) for call in calls], self.state.track_task)
-        elif (calls[0].request.n or 1) == 1:
-            source = CallChunks(calls[0])
-        else:
-            source = FilledChunks(calls[0], self.state.track_task)
+        if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
+            from .routed_calls import RoutedChunks, routed_call  # noqa: PLC0415 (as in `complete`)
+
+            routed = routed_call(self, request, options, True, started)
+            if routed is not None:
+                keep_text = (self.defaults | options).get("keep_text") is not False
+                return make(RoutedChunks(routed), usage_asked=usage_asked, keep_text=keep_text)
+        calls = self.calls(request, options, stream=True, started=started)
+        is_plain = len(calls) == 1 and (calls[0].request.n or 1) == 1
+        source = CallChunks(calls[0]) if is_plain else self.chunks_of(calls)
         reply = make(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
         if not isinstance(source, CallChunks):
             _log_end(calls, reply)
@@ -167,9 +186,42 @@ class CallDispatcher:
                 self._providers[model] = found
         return found
 
+    def chunks_of(self, calls: list[Call]) -> ChunkSource:
+        """The chunks of the branches of a logical call, which are sent when it is opened."""
+        if len(calls) > 1:
+            return MergedChunks([CallChunks(call) for call in calls], self.state.track_task)
+        if (calls[0].request.n or 1) == 1:
+            return CallChunks(calls[0])
+        return FilledChunks(calls[0], self.state.track_task)
+
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""
+        if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
+            from .routed_calls import routed_target  # noqa: PLC0415 (as in `complete`)
+
+            target = routed_target(self, request, options, stream)
+            if target is not None:
+                return target
         return self._plan(request, options, stream=stream).target
+
+    def load_routes(self) -> RoutePlanner:
+        """The planner of routes, which is made by the first call that may need it."""
+        if self.routes is None:
+            from .route_planning import RoutePlanner  # noqa: PLC0415 (as in `complete`)
+
+            self.routes = RoutePlanner(self.state, self.defaults, self.homes)
+        return self.routes
+
+    def check(self, model: str, options: OptionValues) -> Target:
+        """Where a call to `model` would go, and with a key that can be sent.
+
+        Raises:
+            InvalidRequestError: no such provider, or an invalid option.
+            ConfigurationError: no key, a key that cannot be sent, or no base URL.
+        """
+        if self.routes is not None or "fallbacks" in options:
+            return self.target(ChatRequest(model, "."), options, False)
+        return self.plan(model, options).target
 
     def plan(self, model: str, options: OptionValues, *, stream: bool = False) -> CallPlan:
         """How a call to `model` would be made.
@@ -209,6 +261,9 @@ class CallDispatcher:
         defaults = (self.defaults.without("logger_fn") if is_past_logger else self.defaults).without("cache")
         inner = CallDispatcher(self.state, defaults, (), self.homes, self.warnings)
         inner.plans = self.plans
+        if "fallbacks" in options:
+            self.load_routes()
+        inner.routes = self.routes
         received = ReceivedOptions(self._destination, request, self._defaults_for(options))
 
         def arrived(request: ChatRequest, options: OptionValues, warnings: tuple[str, ...]) -> CallDispatcher:
@@ -276,12 +331,20 @@ class CallDispatcher:
         merged = self.defaults | check_option_values(options)
         return plan_call(self.state, request.model, merged, self.defaults, self.homes, stream=stream)
 
-    def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
-        """The branches of a logical call."""
+    def calls(
+        self,
+        request: ChatRequest,
+        options: OptionValues,
+        *,
+        stream: bool,
+        started: float,
+        plan: CallPlan | None = None,
+    ) -> list[Call]:
+        """The branches of a logical call; `plan` is that of the options, where it is known."""
         if not started:
             # A call that has a start time has passed `ClientState.start_call`; a stream passes it when it is opened.
             self.state.check_alive(needs_loop=not stream)
-        plan = self._plan(request, options, stream=stream)
+        plan = plan or self._plan(request, options, stream=stream)
         provider_state, target = plan.provider_state, plan.target
         if provider_state.for_call is not None:
             bound = provider_state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
@@ -327,45 +390,3 @@ def _log_end(calls: list[Call], stream: CompletionStream) -> None:
         call.is_part = True
     if log.isEnabledFor(calls[0].plan.log_level):
         stream.on_end(lambda reply, error: calls[0].log_finished(reply.usage, reply.info) if error is None else None)
-
-
-class BatchCalls:
-    """A client as `batch.BatchClient`; it references the client, which so lives as long as the batch runs."""
-
-    __slots__ = ("_client", "_dispatcher")
-
-    def __init__(self, client: object, dispatcher: CallDispatcher) -> None:
-        self._client = client
-        self._dispatcher = dispatcher
-
-    def complete(
-        self, request: ChatRequest, options: OptionValues, on_load_refusal: OnLoadRefusal
-    ) -> Awaitable[ChatCompletion]:
-        """Sends a validated request."""
-        return self._dispatcher.complete(request, options, on_load_refusal=on_load_refusal)
-
-    def total_timeout(self, options: OptionValues) -> float | None:
-        """The total timeout of a request, in seconds."""
-        timeout: Timeout = (self._dispatcher.defaults | check_option_values(options))["timeout"]
-        return timeout.total
-
-    def provider_of(self, model: str, given: str | None) -> str:
-        """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""
-        dispatcher = self._dispatcher
-        provider = given or dispatcher.defaults.get("provider")
-        try:
-            return resolve_model(model, provider, dispatcher.state.providers)[0].name
-        except CompletionError:
-            return ""
-
-    def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:
-        """Has `stats()` show the limit for as long as it exists."""
-        self._dispatcher.state.track_concurrency(provider, limit)
-
-    def track_task(self, task: asyncio.Task[None]) -> None:
-        """Keeps a strong reference to a task of the batch; closing the client cancels it."""
-        self._dispatcher.state.track_task(task)
-
-    def check_alive(self) -> None:
-        """Raises `ClientClosedError` if the client cannot be used."""
-        self._dispatcher.state.check_alive()

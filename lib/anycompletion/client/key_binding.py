@@ -21,7 +21,7 @@ from ..redaction import is_credential, secret_values
 _CREDENTIALS = ("api_key", "extra_headers", "extra_query")
 """Options that are, or may contain, credentials."""
 
-_BOUND = ("api_key", "base_url", "api_version", "organization", "project", "extra_headers", "extra_query")
+BOUND_OPTIONS = ("api_key", "base_url", "api_version", "organization", "project", "extra_headers", "extra_query")
 """Options that are for one provider, or may contain something that is."""
 
 _MAPPINGS = ("extra_headers", "extra_query")
@@ -173,7 +173,7 @@ class ReceivedOptions:
         Raises:
             ConfigurationError: the provider is the same and the base URL is not, and a credential would go with it.
         """
-        if not any(given.get(name) is not None for name in _BOUND):
+        if not any(given.get(name) is not None for name in BOUND_OPTIONS):
             return given, ()
         there = self._find(getattr(request, "model", ""), given)
         home = self._home
@@ -202,7 +202,7 @@ class ReceivedOptions:
         self, given: Mapping[str, Any], provider: str, why: str
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         kept, dropped = dict(given), list[str]()
-        for option in _BOUND:
+        for option in BOUND_OPTIONS:
             value = given.get(option)
             if value is None or (option == "api_key" and isinstance(value, Mapping)):
                 continue

@@ -16,7 +16,8 @@ from ..structured import ParsedResult
 from ..structured.parse import SET_BY_PARSE, checked_reasks, may_refresh, with_refresh
 from ..structured.reasks import complete_typed
 from ..structured.reply_type import reply_type
-from .dispatch import BatchCalls, CallDispatcher, OnLoadRefusal
+from .batch_calls import BatchCalls
+from .dispatch import CallDispatcher, OnLoadRefusal
 
 
 class ParsedBatchCalls(BatchCalls):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from ..ratelimit.client_limits import ClientLimits
     from ..transport import Transport
+    from .client_routes import ClientRoutes
     from .configuration import ClientConfiguration
 
 _MAX_ENDPOINTS = 1000
@@ -91,6 +92,7 @@ class ClientState:
         self.tasks: set[asyncio.Task[None]] = set()
         self.remaining_tasks: set[asyncio.Task[None]] = set()
         self._start_gate = StartGate()
+        self._routes: ClientRoutes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
@@ -221,6 +223,18 @@ class ClientState:
         if len(self.endpoints) > _MAX_ENDPOINTS:
             del self.endpoints[next(iter(self.endpoints))]
         return endpoint
+
+    def client_routes(self) -> ClientRoutes:
+        """The routes, with the health of their targets; made at the first use of routes or fallbacks.
+
+        Raises:
+            ConfigurationError: a route contains itself, or a target's provider is unknown.
+        """
+        if self._routes is None:
+            from .client_routes import ClientRoutes  # noqa: PLC0415 (few programs have routes)
+
+            self._routes = ClientRoutes(self.config.routes, self.providers)
+        return self._routes
 
     def adaptive_limit(self, name: str) -> int | None:
         """Requests in flight that the running batches allow themselves at a provider; None where none adapts."""

@@ -12,6 +12,8 @@ from .._value import FrozenValue
 
 if TYPE_CHECKING:
     from ..calls import ProviderState
+    from ..routing.tried import TargetState
+    from .route_planning import RoutePlanner
     from .state import ClientState
 
 
@@ -42,6 +44,8 @@ class Stats(FrozenValue):
 
     providers: dict[str, ProviderStats]
     """Provider name → its state."""
+    routes: dict[str, list[TargetState]] = attrs.field(factory=dict)
+    """Name of a route → the states of its targets, in their order."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, for a health page."""
@@ -52,11 +56,12 @@ class Stats(FrozenValue):
         return "; ".join(f"{name}: {_summary(stats)}" for name, stats in self.providers.items())
 
 
-def client_stats(client: ClientState) -> Stats:
-    """The present state of `client`."""
+def client_stats(client: ClientState, routes: RoutePlanner | None) -> Stats:
+    """The present state of `client`, and of the targets of its routes."""
     loop = running_loop()
     now = 0.0 if loop is None else loop.time()
-    return Stats({name: _provider_stats(client, state, now) for name, state in client.provider_states.items()})
+    targets = {} if routes is None else routes.states(now)
+    return Stats({name: _provider_stats(client, state, now) for name, state in client.provider_states.items()}, targets)
 
 
 def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:

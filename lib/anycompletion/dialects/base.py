@@ -99,6 +99,10 @@ class Target(Value):
     """Whether the call, or its view, has a key of its own."""
     extras: TargetExtras = attrs.field(default=_NO_EXTRAS, repr=False, eq=False)
     """What options and the provider's row add to a request."""
+    route: str | None = None
+    """The name of the route whose target it is; None without one. Dialects do not know it."""
+    route_digest: str | None = None
+    """Digest of all targets of the route, as `client.check` and `call_next.target` return it."""
 
 
 class EncodingReport(msgspec.Struct, eq=False):

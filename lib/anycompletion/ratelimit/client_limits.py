@@ -57,6 +57,10 @@ class ModelLimits:
         self._local = local
         self._shared = shared
 
+    def admits(self, tokens: int) -> bool:
+        """Whether the client's own limits would let such a request through at once; the shared limiter is not asked."""
+        return all(limiter.admits(tokens) for limiter in self._local)
+
     async def acquire(self, tokens: int) -> Permit:
         """Waits until a request of so many tokens may be sent. A cancelled wait uses no quota.
 

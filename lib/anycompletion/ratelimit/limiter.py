@@ -61,6 +61,10 @@ class LocalRateLimiter:
         """Number of requests that wait."""
         return len(self._waiters)
 
+    def admits(self, tokens: int) -> bool:
+        """Whether `acquire` would let such a request through at once."""
+        return not self._waiters and self._wait_time(tokens, asyncio.get_running_loop().time()) <= _NEGLIGIBLE
+
     async def acquire(self, tokens: int) -> LimiterSnapshot:
         """Waits until a request of so many tokens may be sent, or `wake` is called."""
         loop = self._loop = asyncio.get_running_loop()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import define, field
 
 from .._value import Value
 from ..http import NO_HEADERS, Headers
 from ..rate_limit_headers import rate_limit_fields
 from .base import Record
+
+if TYPE_CHECKING:
+    from ..routing.tried import Tried
 
 
 @define(repr=False, eq=False)
@@ -62,6 +67,12 @@ class ReplyInfo(Value):
     """Seconds since a stored reply was received."""
     cache_key: str | None = field(default=None, kw_only=True)
     """Key of the reply in the store of the cache, if it may be there."""
+    route: str | None = field(default=None, kw_only=True)
+    """Name of the route; None for calls without one, and for those with `fallbacks` only."""
+    target: str | None = field(default=None, kw_only=True)
+    """Name of the route's target, or the model among the call's own and its `fallbacks`, that answered."""
+    tried: tuple[Tried, ...] = field(default=(), kw_only=True)
+    """The visits to targets of the route, in their order; the one that answered is the last."""
 
     @property
     def rate_limit(self) -> RateLimitState | None:

@@ -19,7 +19,9 @@ _CACHE = "a cache of replies is middleware=[cached(MemoryStore())] of anycomplet
 _TAGS = "write tags={...}, which middleware, logs and spans get, and the provider does not"
 _OBSERVERS = "that is a middleware of the client; logger_fn=... observes a single call"
 _CONNECTIONS = "connections belong to the client: AsyncCompletion(session=...), or proxy= and ssl_context="
-_MODEL_LIST = "a model is named in each call, as provider/model; AsyncCompletion(providers=[...]) adds servers"
+_MODEL_LIST = "write routes={'name': Route([...])} to the client, of anycompletion.routing"
+_FALLBACKS = "write fallbacks=[...]: a prompt that is too long goes on to a model with a larger context window"
+_BREAKER = "write routes={'name': Route(...)} to the client; the CircuitBreaker of a Route has these numbers"
 _NO_LOG = "prompts and replies are not logged; logger_fn and middleware get them"
 _VERTEX_TOKEN = "write api_key=vertex_token(credentials), of anycompletion.integrations.google"
 _VERTEX_URL = "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or write base_url=..., which has both"
@@ -44,19 +46,20 @@ _OF_CALLS: Mapping[str, str] = {
     **dict.fromkeys(
         ("caching", "cache_ttl", "no_cache", "no_store", "cache_params", "cache_key", "cache_group"), _CACHE
     ),
-    **dict.fromkeys(
-        ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"), _MIDDLEWARE
-    ),
-    "context_window_fallback_dict": _MIDDLEWARE,
+    **dict.fromkeys(("context_window_fallbacks", "context_window_fallback_dict"), _FALLBACKS),
+    "content_policy_fallbacks": "write routes={'name': Route(...)} to the client; see on_content_policy of Route",
+    "default_fallbacks": "write fallbacks=[...], also for .with_options()",
     **dict.fromkeys(("litellm_call_id", "litellm_trace_id", "request_id", "trace_id", "session_id"), _TAGS),
     **dict.fromkeys(("litellm_metadata", "litellm_params", "litellm_session_id"), _TAGS),
     **dict.fromkeys(("no_log", "no-log", "redact", "turn_off_message_logging"), _NO_LOG),
     **dict.fromkeys(("vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"), _VERTEX_URL),
     **dict.fromkeys(("vertex_credentials", "vertex_ai_credentials"), _VERTEX_TOKEN),
     "allowed_openai_params": "write on_unsupported='drop' or 'warn'; extra_body={...} sends a field in any case",
-    **dict.fromkeys(("retry_policy", "retry_strategy", "cooldown_time", "allowed_fails"), _MIDDLEWARE),
+    **dict.fromkeys(("retry_policy", "retry_strategy"), _MIDDLEWARE),
+    **dict.fromkeys(("cooldown_time", "allowed_fails"), _BREAKER),
     **dict.fromkeys(("callbacks", "success_callback", "failure_callback", "hooks"), _OBSERVERS),
-    **dict.fromkeys(("model_list", "routing_strategy"), _MODEL_LIST),
+    "model_list": _MODEL_LIST,
+    "routing_strategy": "write routes={'name': Route(...)} to the client; see its strategy",
     **dict.fromkeys(("num_retries", "retries", "max_attempts"), "write max_retries=..."),
     **dict.fromkeys(("request_timeout", "total_timeout"), "write timeout=..., in seconds"),
     "stream_timeout": "write timeout=Timeout(first_chunk=..., idle=...)",
@@ -139,7 +142,6 @@ _OF_CLIENTS: Mapping[str, str] = {
         ("stream_timeout", "request_timeout"),
         "write timeout=Timeout(total=..., first_chunk=..., idle=...)",
     ),
-    "routes": _MIDDLEWARE,
 }
 """Argument of a client → what to write; the names of calls that stand for something else come from `_OF_CALLS`."""
 

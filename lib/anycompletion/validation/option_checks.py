@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import attrs
@@ -212,11 +212,19 @@ def _observer(value: Any, param: str) -> Any:
     return value
 
 
+def _fallbacks(value: Any, param: str) -> Any:
+    """A list of models and targets; each is checked where the route is made."""
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        refuse(param, f"expected a list of models and RouteTargets, found {type_name(value)}")
+    return value if isinstance(value, (list, tuple)) else tuple(cast("Iterable[object]", value))
+
+
 _OPTION_CHECKS: Mapping[str, Check] = {
     "provider": check_string,
     "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
     "cache": check_cache,
+    "fallbacks": _fallbacks,
     "tags": _texts,
     "fill_choices": check_flag,
     "keep_text": check_flag,

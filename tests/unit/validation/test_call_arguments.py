@@ -49,7 +49,6 @@ PEERS = (
     *(
         "api_base",
         "drop_params",
-        "fallbacks",
         "mock_response",
         "caching",
         "model_list",

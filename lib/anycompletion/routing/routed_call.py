@@ -1,0 +1,394 @@
+"""One logical call over a route: which target it visits next, what a failure means, and when it gives up.
+
+Nothing is multiplied: all targets together get as many requests as the call may make, within its one deadline, and a
+further visit to a target waits and is paid from the retry budget, as a retry is. `routed_reply` makes whole replies of
+it, `routed_chunks` streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import random
+
+import attrs
+
+from .._async import running_loop
+from ..errors import APIError, APITimeoutError, CompletionError
+from ..options import Timeout
+from ..records import ChatRequest, ReplyInfo
+from ..retry_policy import Backoff, has_wait_hint, work_may_have_begun, worth_retrying
+from ..transport import Transport
+from ..validation import validate_request
+from .call_loads import CallLoads
+from .failed_route import all_failed, is_overload, none_available
+from .flat_route import FlatRoute, FlatTarget
+from .move_rules import move_rule
+from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient
+from .strategies import pick
+from .target_choice import NextStep, choose
+from .tried import Tried
+from .visit import Visit
+
+_BACKOFF = Backoff()
+
+
+class RoutedCall:
+    """The state of one logical call over a route."""
+
+    __slots__ = (
+        "_attempts",
+        "_client",
+        "_counts",
+        "_encoded",
+        "_excluded",
+        "_failed",
+        "_larger_than",
+        "_loads",
+        "_max_requests",
+        "_on_load_refusal",
+        "_planned",
+        "_refused",
+        "_request",
+        "_tried",
+        "_used",
+        "_warnings",
+        "route",
+        "started",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        route: FlatRoute,
+        planned: PlannedRoute,
+        request: ChatRequest,
+        client: RouteClient,
+        *,
+        max_retries: int,
+        timeout: Timeout,
+        started: float = 0.0,
+        on_load_refusal: Callable[[], None] | None = None,
+    ) -> None:
+        self.route = route
+        self._client = client
+        self.started = started
+        """When the call began, on the loop's clock; 0.0 before that."""
+        self.timeout = timeout
+        """The call's own; its total covers all visits."""
+        self._planned = planned
+        self._request = request
+        self._on_load_refusal = on_load_refusal
+        """Called when each target refused the call for its load or rate; batches set it."""
+        self._max_requests = max(max_retries + 1, len(route.targets) * route.settings.attempts_per_target)
+        self._loads = CallLoads(request, planned)
+        self._encoded: tuple[PlannedTarget, EncodedVisit] | None = None
+        """The first visit of a stream, which is encoded when the stream is made."""
+        self._used = 0
+        """Requests so far; a visit that sent none counts as one."""
+        self._attempts = 0
+        """Requests that failed so far, of all branches."""
+        self._counts: dict[FlatTarget, int] = {}
+        """Target → visits of this call that failed."""
+        self._failed: dict[FlatTarget, tuple[APIError, Transport]] = {}
+        """Target → the error of the last visit, and the transport that it was made with."""
+        self._excluded: set[FlatTarget] = set()
+        self._larger_than = 0
+        """Tokens of the largest context window that the prompt did not fit into."""
+        self._tried: list[Tried] = []
+        self._refused: list[CompletionError] = []
+        """Errors of targets to which the call cannot be sent."""
+        self._warnings: list[str] = []
+        for target, error in planned.refused:
+            self._pass_over(target, error)
+
+    # --- the next visit ---
+
+    def first_visit(self) -> Visit | None:
+        """The first visit, if one can begin at once; else `next_visit` waits for it, or raises.
+
+        Raises:
+            CompletionError: the request is invalid.
+        """
+        now = asyncio.get_running_loop().time()
+        self.started = self.started or now
+        while True:
+            step = self._next_step(now)
+            planned = step.planned
+            if planned is None or step.wait or planned.health.cooling_until > now:
+                return None
+            visit = self._begin(planned, now)
+            if visit is not None:
+                return visit
+
+    async def next_visit(self) -> Visit:
+        """The next visit; returns when it has begun.
+
+        Raises:
+            CompletionError: the call has failed.
+        """
+        while True:
+            now = asyncio.get_running_loop().time()
+            self.started = self.started or now
+            left = self._time_left(now)
+            if self._used and not self._may_begin(left):
+                raise self._failure(None)
+            step = self._next_step(now)
+            if step.probe_of is not None:
+                await self._wait_for_probe(step.probe_of, left)
+                continue
+            planned = step.planned
+            if planned is None or (left is not None and step.wait >= left):
+                raise self._failure(step.retry_after if planned is None else step.wait)
+            if step.wait and self._counts and self._on_load_refusal is not None:
+                self._on_load_refusal()  # no other target took the call
+            is_paid = planned.target in self._counts and await self._wait_to_repeat(planned, left)
+            await self._wait_for_pause(planned)
+            visit = self._begin(planned, asyncio.get_running_loop().time(), waits=step.wait > 0)
+            if visit is not None:
+                visit.retry_paid = is_paid
+                return visit
+
+    def next_target(self) -> PlannedTarget:
+        """The target that the call would visit now; nothing is sent.
+
+        Raises:
+            CompletionError: no target can be called.
+        """
+        candidates = self._candidates()
+        if not candidates:
+            raise self._failure(None)
+        loop = running_loop()
+        if loop is None:  # nothing has been called yet
+            chosen = pick(self.route.group, {each.target for each in candidates}, self._loads, random)
+            return self._planned.by_target[chosen]
+        step = self._next_step(loop.time())
+        return step.planned or step.probe_of or candidates[0]
+
+    def encode_first(self) -> PlannedTarget:
+        """Encodes the request for the target that the call would visit now; nothing is sent, and no visit begins.
+
+        Raises:
+            CompletionError: the request can be sent to no target.
+        """
+        while True:
+            planned = self.next_target()
+            encoded = self._encode(planned, self.timeout.total)
+            if encoded is not None:
+                self._encoded = (planned, encoded)
+                return planned
+
+    def _next_step(self, now: float) -> NextStep:
+        """What the call does next."""
+        return choose(
+            self._candidates(),
+            now,
+            pick=lambda candidates: pick(self.route.group, candidates, self._loads, random),
+            tokens=self._loads.limit_tokens,
+            counts=self._counts,
+            attempts_per_target=self.route.settings.attempts_per_target,
+        )
+
+    def _candidates(self) -> tuple[PlannedTarget, ...]:
+        """The targets that may answer the call."""
+        targets = self._planned.targets
+        if self._excluded:
+            targets = tuple(each for each in targets if each.target not in self._excluded)
+        if not self.route.has_windows or not targets:
+            return targets
+        if self._larger_than:
+            least = self._larger_than + 1
+            return tuple(each for each in targets if (each.target.context_window or least) >= least)
+        least = self._loads.fewest_prompt_tokens()
+        fitting = tuple(each for each in targets if (each.target.context_window or least) >= least)
+        return fitting or (max(targets, key=lambda each: each.target.context_window or 0),)
+
+    def _time_left(self, now: float) -> float | None:
+        total = self.timeout.total
+        return None if total is None else self.started + total - now
+
+    def _may_begin(self, left: float | None) -> bool:
+        """Whether another visit is within the call's requests, and there is the time to connect."""
+        if self._used >= self._max_requests:
+            return False
+        total, connect = self.timeout.total, self.timeout.connect
+        if left is None or total is None:
+            return True
+        # A total that is shorter than the time to connect is shared by the targets.
+        least = min(connect or 0.0, total / (len(self.route.targets) + 1))
+        return left > max(least, 0.0)
+
+    async def _wait_for_probe(self, planned: PlannedTarget, left: float | None) -> None:
+        """Waits for the outcome of another call's probe.
+
+        Raises:
+            CompletionError: the probe failed, or the call's total timeout ran out.
+        """
+        health = planned.health
+        failed = health.failed_probes
+        timer = asyncio.timeout(left)
+        try:
+            async with timer:
+                await health.wait_for_probe()
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        if timer.expired():
+            text = f"the total timeout of {self.timeout.total:g} s ran out while another call probed the target"
+            raise self._final(APITimeoutError(text, phase="total", provider=planned.plan.target.provider))
+        if health.failed_probes > failed:
+            raise self._failure(health.retry_in(asyncio.get_running_loop().time()))
+
+    async def _wait_to_repeat(self, planned: PlannedTarget, left: float | None) -> bool:
+        """Waits before a further visit to a target; returns whether it took a token of the retry budget.
+
+        Raises:
+            CompletionError: there is no time or no token for it.
+        """
+        (error, transport), plan = self._failed[planned.target], planned.plan
+        if has_wait_hint(error):
+            return False  # it waits for the cooldown instead
+        delay = _BACKOFF.delay(self._counts[planned.target], error.retry_after, random)
+        if (left is not None and delay >= left) or not plan.endpoint.retry_budget.spend():
+            raise self._failure(None)
+        plan.provider_state.retries += 1
+        await transport.pause(delay)
+        return True
+
+    async def _wait_for_pause(self, planned: PlannedTarget) -> None:
+        pause = planned.health.cooling_until - asyncio.get_running_loop().time()
+        if pause > 0:
+            await planned.plan.transport.pause(pause)
+
+    # --- a visit ---
+
+    def _begin(self, planned: PlannedTarget, now: float, *, waits: bool = False) -> Visit | None:
+        """Begins a visit; None where the request cannot be sent to this target, which is passed over.
+
+        Raises:
+            CompletionError: the request is invalid.
+        """
+        first, self._encoded = self._encoded, None
+        encoded = first[1] if first is not None and first[0] is planned else self._encode(planned, self._time_left(now))
+        if encoded is None:
+            return None
+        visit = Visit(planned, encoded, now)
+        self._prepare(visit, waits=waits)
+        return visit
+
+    def _encode(self, planned: PlannedTarget, left: float | None) -> EncodedVisit | None:
+        """The calls of a visit; None where the request cannot be sent to this target, which is passed over."""
+        target = planned.target
+        try:
+            request = self._request
+            if target.params:
+                request = validate_request(attrs.evolve(request, **target.params))
+            return self._client.encode(planned, request, left, self.started)
+        except CompletionError as error:
+            if move_rule(error, self.route.settings).move != "past":
+                raise
+            self._pass_over(target, error)
+            return None
+
+    def _prepare(self, visit: Visit, *, waits: bool) -> None:
+        """Has the calls of a visit leave retries, and what they would wait for, to the route."""
+        others = len(self._planned.targets) - len(self._counts) - 1
+        repeats = max(0, self._max_requests - self._used - 1 - max(0, others))
+        for call in visit.calls:
+            call.max_repeats, call.may_wait_for_cooldown = repeats, waits
+            call.started = self.started
+            if visit.has_own_total:
+                call.total_started = visit.began
+            if self._on_load_refusal is not None:
+                call.on_load_refusal = _absorbed
+
+    def _pass_over(self, target: FlatTarget, error: CompletionError) -> None:
+        self._excluded.add(target)
+        self._refused.append(error)
+        self._warnings.append(f"{target.name} passed over: {error.message}")
+
+    def succeed(self, visit: Visit, info: ReplyInfo) -> None:
+        """Records that a visit's target answered, in its health and in the info of the reply."""
+        now = asyncio.get_running_loop().time()
+        visit.succeed(now)
+        target = visit.planned.target
+        tried = Tried(target.name, info.provider, info.model, None, now - visit.began, info.attempts)
+        info.route, info.target, info.tried = self.route.name, target.name, (*self._tried, tried)
+        if self._attempts or self._warnings:
+            first = visit.calls[0].info  # of which a stream of several branches makes its info anew
+            for each in (info,) if first is info else (info, first):
+                each.attempts += self._attempts
+                each.warnings[:0] = self._warnings
+
+    def fail(self, visit: Visit, error: CompletionError) -> CompletionError | None:
+        """Records that a visit failed; returns the error of the call, or None if it may go on to another target."""
+        now = asyncio.get_running_loop().time()
+        self.started = max(self.started, visit.calls[0].started)  # the time that a batch's item queued does not count
+        try:
+            return self._after(visit, error, now)
+        finally:
+            visit.end()
+
+    def _after(self, visit: Visit, error: CompletionError, now: float) -> CompletionError | None:
+        left = self._time_left(now)
+        target, settings = visit.planned.target, self.route.settings
+        if error.phase == "total" and not (visit.has_own_total and (left is None or left > 0)):
+            self._note(visit, error, now)
+            return self._final(error)
+        rule = move_rule(error, settings)
+        if rule.move == "past":
+            self._pass_over(target, error)
+            return None
+        visit.fail(error, rule.health, now, self.route.name)
+        self._note(visit, error, now)
+        if rule.move == "no" or not isinstance(error, APIError):
+            return self._final(error)
+        self._counts[target] = self._counts.get(target, 0) + 1
+        self._failed[target] = error, visit.calls[0].plan.transport
+        if rule.health == "rejected":
+            self._warnings.append(f"{target.name} refused the call: {type(error).__name__}")
+        if rule.move == "to_larger_window":
+            self._larger_than = max(self._larger_than, target.context_window or 0)
+            self._excluded.add(target)
+            return None if self._candidates() else self._final(error)
+        if not worth_retrying(error) or (
+            work_may_have_begun(error) and not visit.planned.plan.provider_state.provider.retry_safe
+        ):
+            self._excluded.add(target)
+        visit.log_move(error, self.route.name)
+        return None
+
+    def _note(self, visit: Visit, error: CompletionError, now: float) -> None:
+        """Keeps what a failed visit cost."""
+        place, attempts = visit.planned.plan.target, visit.attempts
+        self._used += visit.requests
+        self._attempts += attempts
+        if error.maybe_billed:
+            self._warnings.append(f"{visit.planned.target.name} got no answer; it may have been billed all the same")
+        elapsed = now - visit.began
+        name = visit.planned.target.name
+        self._tried.append(
+            Tried(name, place.provider, place.model, error, elapsed, attempts, maybe_billed=error.maybe_billed)
+        )
+
+    # --- giving up ---
+
+    def _failure(self, retry_after: float | None) -> CompletionError:
+        """The error of a call that has no further target."""
+        if self._tried:
+            return self._final(all_failed(self.route, self._tried, retry_after))
+        if self._refused and len(self._excluded) == len(self.route.targets):
+            return self._refused[0]
+        return self._final(none_available(self.route, self._planned, retry_after))
+
+    def _final(self, error: CompletionError) -> CompletionError:
+        """The error of the call, as a batch has to know of it."""
+        if self._attempts:
+            error.attempts = self._attempts
+        if self._on_load_refusal is not None and is_overload(error):
+            self._on_load_refusal()
+        return error
+
+
+def _absorbed() -> None:
+    """Does nothing: a refusal that another target makes up for is not one of the whole route."""

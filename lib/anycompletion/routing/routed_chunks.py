@@ -1,0 +1,185 @@
+"""Chunks of calls over a route: a stream moves on to other targets until its first content, and never after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from .._async import call_in_loop
+from ..calls import ChunkSource
+from ..calls.close_signal import CloseSignal
+from ..dialects.base import Chunks
+from ..errors import CompletionError
+from ..records import ReplyInfo
+from ..records.chunks import ChatCompletionChunk, Delta
+from .move_rules import move_rule
+from .routed_call import RoutedCall
+from .visit import Visit
+
+
+class RoutedChunks(ChunkSource):
+    """The chunks of the first target of a route that sends some content.
+
+    Opening it returns when that content is there, so that an error in place of it still moves the call on.
+    """
+
+    __slots__ = ("_call", "_closed", "_info", "_loop", "_next", "_opening", "_ready", "_source", "_visit")
+
+    def __init__(self, call: RoutedCall) -> None:
+        self._call = call
+        self._closed = CloseSignal()
+        self._visit: Visit | None = None
+        self._source: ChunkSource | None = None
+        self._next: Callable[[], Awaitable[Chunks | None]] | None = None
+        """What reads the chunks after those that are ready; None before the stream is open, and after its end."""
+        self._ready: list[ChatCompletionChunk] = []
+        """Chunks that were read while the stream was opened."""
+        self._opening = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        place = call.encode_first().plan.target  # now, so that the errors of an invalid request come now
+        self._info = ReplyInfo(place.provider, place.model)
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Details of the visit that is under way; before the first, the target that would be visited."""
+        return self._info if self._source is None else self._source.info
+
+    async def open(self) -> None:
+        """Visits targets until one sends content.
+
+        Raises:
+            CompletionError: an error that no other target may answer, or `AllTargetsFailedError`.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self._closed.error is not None:
+            raise self._closed.error
+        self._opening = True
+        try:
+            await self._closed.interrupting(self._open())
+        except BaseException:
+            self._leave()
+            raise
+        finally:
+            self._opening = False
+
+    async def _open(self) -> None:
+        call = self._call
+        if not call.started:
+            call.started = await call.next_target().plan.provider_state.start_call()
+        visit = call.first_visit() or await call.next_visit()
+        while True:
+            self._visit, self._source = visit, cast("ChunkSource", visit.answer)
+            try:
+                await self._read_to_content(self._source)
+            except CompletionError as error:
+                failed = error
+            else:
+                self._record(visit, self._source)
+                return
+            self._source.close()
+            self._ready.clear()
+            if self._closed.error is not None:
+                raise self._closed.error
+            final = call.fail(visit, failed)
+            del failed  # its traceback has this frame
+            if final is not None:
+                raise final
+            visit = await call.next_visit()
+
+    async def _read_to_content(self, source: ChunkSource) -> None:
+        """Opens a visit's stream and reads it up to its first content, or to its end."""
+        await source.open()
+        while True:
+            chunks = await source.next()
+            if chunks is None:
+                return
+            self._ready += chunks
+            if any(map(_has_content, chunks)):
+                return
+
+    def _record(self, visit: Visit, source: ChunkSource) -> None:
+        """Records that the target answers; an error from now on is one of the stream."""
+        now = asyncio.get_running_loop().time()
+        self._next = source.settled_next()
+        self._call.succeed(visit, source.info)
+        visit.planned.health.add_first_content(now - visit.began)
+
+    def next(self) -> Awaitable[Chunks | None]:
+        """The next chunks, at least one; None at the proper end."""
+        return self._first_chunks() if self._ready else self._further_chunks()
+
+    async def _first_chunks(self) -> Chunks:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def settled_next(self) -> Callable[[], Awaitable[Chunks | None]]:
+        """What reads the chunks after the first."""
+        return self._further_chunks
+
+    async def _further_chunks(self) -> Chunks | None:
+        if self._next is None:
+            return None
+        try:
+            chunks = await self._next()
+        except CompletionError as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self._leave()
+            raise
+        if chunks is None:
+            self._leave()
+        return chunks
+
+    def _fail(self, error: CompletionError) -> None:
+        """Records an error after the first content: the stream has failed, and so has its target."""
+        visit, call = self._visit, self._call
+        assert visit is not None, "chunks were delivered"
+        if self._closed.error is None and error.phase != "total":
+            effect = move_rule(error, call.route.settings).health
+            visit.fail(error, effect, asyncio.get_running_loop().time(), call.route.name)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Ends the visit that is under way, and closes what it has open."""
+        self._next = None
+        if self._source is not None:
+            self._source.close()
+        if self._visit is not None:
+            self._visit.end()
+
+    def close(self, end: CompletionError | None = None) -> None:
+        """Closes the connection at once; may be called from any thread, as destructors are.
+
+        Args:
+            end: the error for a reader that waits for chunks.
+        """
+        if self._loop is None:
+            self._closed.send(end)
+        else:
+            call_in_loop(self._loop, self._close, end)
+
+    def _close(self, end: CompletionError | None) -> None:
+        self._closed.send(end)
+        if self._opening and end is not None:
+            return  # the signal interrupts what waits, which closes the rest
+        if self._source is not None:
+            self._source.close(end)
+        if self._visit is not None:
+            self._visit.end()
+
+    async def wait_closed(self) -> None:
+        """Waits until everything is released."""
+        if self._source is not None:
+            await self._source.wait_closed()
+
+
+def _has_content(chunk: ChatCompletionChunk) -> bool:
+    """Whether a chunk shows that the model has begun to answer, with more than a role."""
+    return any(choice.finish_reason is not None or _is_answer(choice.delta) for choice in chunk.choices)
+
+
+def _is_answer(delta: Delta) -> bool:
+    parts = (delta.content, delta.reasoning_content, delta.refusal, delta.tool_calls, delta.function_call, delta.audio)
+    return any(parts) or bool(delta.thinking_blocks or delta.reasoning_details or delta.extra)

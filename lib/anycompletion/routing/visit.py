@@ -1,0 +1,95 @@
+"""A visit of a routed call to one of its targets, and what its outcome means for the health of the target."""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import CompletionError
+from ..logs import log, log_event
+from .move_rules import HealthEffect
+from .planned import EncodedVisit, PlannedTarget
+from .route import CircuitBreaker
+
+_DEFAULT_BREAKER = CircuitBreaker()
+
+
+class Visit:
+    """One visit; `end` is called when it has ended, whatever its outcome was."""
+
+    __slots__ = ("_ended", "answer", "began", "calls", "has_own_total", "is_probe", "planned", "retry_paid")
+
+    def __init__(self, planned: PlannedTarget, encoded: EncodedVisit, began: float) -> None:
+        self.planned = planned
+        self.calls, self.answer, self.has_own_total = encoded
+        self.began = began
+        self.retry_paid = False
+        """Whether it took a token of the endpoint's retry budget."""
+        self.is_probe = planned.health.begin()
+        """Whether it probes an open circuit."""
+        self._ended = False
+
+    @property
+    def attempts(self) -> int:
+        """Requests that were made, of all branches."""
+        return sum(call.info.attempts for call in self.calls)
+
+    @property
+    def requests(self) -> int:
+        """Requests that count for the call: at least one, and branches, whose requests are made together, as one."""
+        return max(1, *(call.info.attempts for call in self.calls))
+
+    def end(self) -> None:
+        """Ends the visit for the target's load, and a probe for those that wait for it."""
+        if not self._ended:
+            self._ended = True
+            self.planned.health.end(is_probe=self.is_probe)
+
+    def succeed(self, now: float) -> None:
+        """Records that the target answered."""
+        self.planned.health.on_success(now, is_probe=self.is_probe)
+        if self.retry_paid:
+            self.retry_paid = False
+            self.planned.plan.endpoint.retry_budget.refund()
+
+    def fail(self, error: CompletionError, effect: HealthEffect, now: float, route: str | None) -> None:
+        """Records an error that means `effect` for the target."""
+        health, target = self.planned.health, self.planned.target
+        breaker = target.breaker
+        match effect:
+            case "none":
+                return
+            case "rate_limit":
+                pause = (breaker or _DEFAULT_BREAKER).seconds if error.retry_after is None else error.retry_after
+                if breaker is not None or error.retry_after is not None:
+                    health.on_rate_limit(pause, now, error)
+            case "failure":
+                if breaker is not None and health.on_failure(breaker, now, error, is_probe=self.is_probe):
+                    self._log(logging.WARNING, "circuit_opened", "fails", error, route)
+            case "rejected":
+                if breaker is None or health.on_rejected(breaker, now, error, is_probe=self.is_probe):
+                    self._log(logging.ERROR, "target_rejected", "refuses all calls", error, route)
+
+    def log_move(self, error: CompletionError, route: str | None) -> None:
+        """Logs that the call goes on to another target."""
+        self._log(self.planned.plan.log_level, "moving_on", "the call goes on after", error, route)
+
+    def _log(self, level: int, event: str, text: str, error: CompletionError, route: str | None) -> None:
+        if not log.isEnabledFor(level):
+            return
+        kind, place = type(error).__name__, self.planned.plan.target
+        log_event(
+            level,
+            event,
+            "%s %s: %s %s",
+            place.provider,
+            place.model,
+            text,
+            kind,
+            provider=place.provider,
+            model=place.model,
+            route=route,
+            target=self.planned.target.name,
+            error=kind,
+            status=error.status_code,
+            request_id=error.request_id,
+        )
