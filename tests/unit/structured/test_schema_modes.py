@@ -11,6 +11,10 @@ from anycompletion.providers import PROVIDERS
 from anycompletion.structured.schemas import resolve_mode
 
 PLAIN: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+MIXED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]}},
+}
 OPEN: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
@@ -41,8 +45,9 @@ def test_the_mode_is_that_of_the_model(provider: str, model: str, mode: str) -> 
 
 @pytest.mark.parametrize(("provider", "mode"), [("anthropic", "tool"), ("cohere", "json"), ("openai", "schema")])
 def test_a_schema_that_the_format_lacks_changes_the_mode(provider: str, mode: str) -> None:
-    """An object with any keys would come back empty, or be refused."""
+    """An object with any keys would come back empty, and the items of a tuple in any order."""
     assert resolve_mode(PROVIDERS[provider], "claude-haiku-4-5", OPEN) == mode
+    assert resolve_mode(PROVIDERS[provider], "claude-haiku-4-5", MIXED) == mode
 
 
 @pytest.mark.parametrize(

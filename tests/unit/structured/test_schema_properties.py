@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
-from typing import Any, cast
+from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -14,6 +14,7 @@ from anycompletion import UnsupportedParameterError
 from anycompletion.providers import PROVIDERS
 from anycompletion.providers.structured_support import STRUCTURED_MODES
 from anycompletion.structured.schemas import PreparedSchema, resolve_mode, schema_for
+from anycompletion.structured.types import compile_type
 from anycompletion.testing.formats.schema_checks import (
     CLAUDE_SCHEMA,
     COHERE_SCHEMA,
@@ -25,9 +26,7 @@ from anycompletion.testing.formats.schema_checks import (
 )
 from anycompletion.testing.formats.schema_sample import sample
 from support.neutral_schemas import SCHEMAS, Schema
-
-# The library has no types.
-jsonschema = cast("Any", importlib.import_module("jsonschema"))
+from support.random_types import typed_values
 
 TARGETS: list[tuple[str, str, SchemaChecks]] = [
     ("openai", "gpt-5.4", OPENAI_STRICT),
@@ -119,6 +118,25 @@ def test_values_of_the_type_fit_what_is_sent(schema: Schema) -> None:
         sent = prepared(schema, provider, model).schema
         filled = with_nulls(value, sent, sent)
         jsonschema.Draft202012Validator(sent).validate(filled)
+
+
+@few
+@given(typed_values())
+def test_types_are_sent_and_answered(case: tuple[Any, Any]) -> None:
+    """A value of a type would not fit the schema that is sent for it, or the simulator's reply not the type."""
+    into, value = case
+    plan = compile_type(into)
+    encoded = json.loads(plan.encode(value))
+    for provider, model, checks in TARGETS:
+        row = PROVIDERS[provider]
+        mode = resolve_mode(row, model, plan.schema)
+        sent = schema_for(row, model, plan.schema, mode=mode)
+        is_enforced = mode == "schema" and (checks is not OPENAI_STRICT or sent.strict)
+        assert (checks if is_enforced else JSON_SCHEMA).problem(sent.schema) is None
+        filled = with_nulls(encoded, sent.schema, sent.schema)
+        jsonschema.Draft202012Validator(sent.schema).validate(filled)
+        plan.decode(json.dumps(filled).encode())
+        plan.decode(json.dumps(sample(sent.schema)).encode())
 
 
 @pytest.mark.parametrize(("provider", "model", "checks"), TARGETS)

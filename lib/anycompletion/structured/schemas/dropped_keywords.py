@@ -40,7 +40,7 @@ def keyword_text(keyword: str, value: Any) -> str | None:
     if keyword == "required":
         return "always present"
     if keyword == "prefixItems":
-        return f"exactly {len(cast('list[Any]', value))} items, in the order of these types"
+        return f"exactly {len(cast('list[Any]', value))} items"
     if keyword == "propertyNames":
         return _property_names(value)
     if keyword not in _LABELS:

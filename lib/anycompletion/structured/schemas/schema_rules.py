@@ -38,7 +38,7 @@ class SchemaRules(Declaration):
     max_min_items: int | None = None
     """The greatest `minItems`."""
     tuples: bool = True
-    """Whether there is `prefixItems`."""
+    """Whether there is `prefixItems`; without it, arrays have one type for all items."""
     all_required: bool = False
     """Whether every property is required, and optional ones may be null, where the meaning allows it."""
     first_required: bool = False

@@ -83,11 +83,22 @@ def broken_rule(schema: Schema, rules: SchemaRules) -> str | None:
         node.get("type") == "object" and not node.get("properties") for _, node in walk(schema)
     ):
         return "there is an object without properties"
+    if not rules.tuples and (found := _mixed_tuple(schema)) is not None:
+        return found
     nodes = [node for _, node in walk(schema) if "properties" in node]
     if rules.max_optional is not None and sum(map(_optional, nodes)) > rules.max_optional:
         return f"there are more than {rules.max_optional} optional properties"
     if rules.max_unions is not None and sum(map(_unions, nodes)) > rules.max_unions:
         return f"there are more than {rules.max_unions} properties with several types"
+    return None
+
+
+def _mixed_tuple(schema: Schema) -> str | None:
+    """The first tuple whose items have several types; one type for all items has another form."""
+    for path, node in walk(schema):
+        members: list[Any] = node.get("prefixItems") or []
+        if any(member != members[0] for member in members):
+            return f"{path} is a tuple of several types"
     return None
 
 
