@@ -286,8 +286,10 @@ async def test_an_exception_of_a_constructor_is_no_end_of_the_items(kind: type[B
         AsyncCompletion(providers=[FakeProvider('{"value": [{"text": "x"}]}')]) as client,
         client.parse_stream(MODEL, "Hi.", list[Odd]) as stream,
     ):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="user code"):
             await anext(aiter(stream.items()))
+        with pytest.raises(RuntimeError, match="user code"):
+            await stream.get_final_completion()
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
-from .._boundary import UsageError
+from .._boundary import ITERATION_ENDS, UsageError, iteration_error
 from ..calls import ChunkSource
 from ..errors import APIResponseError, CompletionError, InvalidRequestError
 from ..options import OptionValues
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 else:
     from typing import TypeVar
 
+    X = TypeVar("X")
     T_co = TypeVar("T_co", covariant=True)
 
 
@@ -93,9 +94,10 @@ class ParsedStream(CompletionStream, Generic[T_co]):
                 stream: as for `get_final_completion`.
         """
         self._check_keeps_text()
-        if check_number(every, "every") < 0:
+        every = check_number(every, "every")
+        if every < 0:
             raise InvalidRequestError("every: expected a number of seconds that is not negative", param="every")
-        check_integer(0, (self._typed.request.n or 1) - 1)(choice, "choice")
+        choice = check_integer(0, (self._typed.request.n or 1) - 1)(choice, "choice")
         scanner = PartialScanner(is_wrapped=self._asked.plan.wrapped, is_embedded=self._is_embedded)
         return PartialView(self._text_of(choice), scanner, every, lambda: self._end_data(choice))
 
@@ -166,7 +168,10 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         return "schema" if has_answer else self._typed.mode
 
     def _parsed(self, reply: ChatCompletion) -> ParsedCompletion[T_co]:
-        return self._asked.read(reply, TypedRequest(self._typed.request, self._mode, self._typed.notes))
+        try:
+            return self._asked.read(reply, TypedRequest(self._typed.request, self._mode, self._typed.notes))
+        except ITERATION_ENDS as error:  # of a constructor, or of `validate`
+            raise iteration_error(error) from error
 
     def _whole_list(self) -> Any:
         return self._parsed(self.snapshot).parsed

@@ -176,9 +176,6 @@ class ItemView(Generic[T]):
 
     def _end(self) -> Iterator[T]:
         if not self._scanner.has_all:
-            try:
-                return itertools.islice(self._whole(), self._count, None)
-            except ITERATION_ENDS as error:
-                raise iteration_error(error) from error
+            return itertools.islice(self._whole(), self._count, None)
         self._check_end()
         return iter(())
