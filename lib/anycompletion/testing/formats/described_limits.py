@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from .json_access import as_text, is_number
+from .json_access import as_dict, as_text, is_number
 
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _TEXTS = tuple(
@@ -32,6 +32,15 @@ _TEXTS = tuple(
 
 _PATTERN = re.compile(r"(?:(\()|^|, )pattern (.+)$", re.DOTALL)
 """The pattern of a text, which is the last limit; behind an opening parenthesis there is a closing one."""
+
+
+_REQUIRED = "always present"
+"""The description of a property that the provider's schemas cannot require, because it leads to a cycle."""
+
+
+def is_described_as_required(schema: Any) -> bool:
+    """Whether the description of a property says that it is required."""
+    return _REQUIRED in as_text(as_dict(schema).get("description"))
 
 
 def with_described_limits(rules: dict[str, Any]) -> dict[str, Any]:

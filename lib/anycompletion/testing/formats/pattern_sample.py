@@ -11,11 +11,14 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
 _CANDIDATES = "a0A -_.@!~é\n"
 """Characters that are tried for a class that excludes others."""
 
+_GROUP = re.compile(r"\?(?:(<?[=!])|:|P<\w+>)")
+"""The start of a group; those that look ahead or behind have the first part."""
+
 _MAX_REPEATS = 1_000
 
 
 def pattern_sample(pattern: str) -> str | None:
-    """A short text in which `pattern` matches; None if none is found, as for patterns with lookaround."""
+    """A short text in which `pattern` matches; None if none is found."""
     try:
         expression = re.compile(pattern)
         text = _PatternReader(pattern).text()
@@ -49,11 +52,12 @@ class _PatternReader:
         character = self._take()
         match character:
             case "(":
-                if self._next_is("?") and not self._next_is(":"):
-                    raise ValueError("groups with a meaning of their own are not read")
+                start = _GROUP.match(self._pattern, self._at)
+                self._at = self._at if start is None else start.end()
                 inner = self.text()
                 self._take()
-                return inner
+                # What only looks ahead or behind adds nothing; whether it agrees is seen when the text is tried.
+                return "" if start is not None and start[1] else inner
             case "[":
                 return self._class()
             case "\\":

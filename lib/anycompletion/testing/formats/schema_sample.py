@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from .described_limits import with_described_limits
+from .described_limits import is_described_as_required, with_described_limits
 from .json_access import as_dict, as_list, as_text, is_number
 from .pattern_sample import pattern_sample
 
@@ -110,6 +110,7 @@ def _kind(rules: dict[str, Any]) -> str:
 def _object(rules: dict[str, Any], root: Any, name: str, refs: tuple[str, ...], depth: int) -> Any:
     properties = as_dict(rules.get("properties"))
     required = [as_text(each) for each in as_list(rules.get("required"))]
+    required += [name for name, each in properties.items() if is_described_as_required(each)]
     members: dict[str, Any] = {}
     for key in dict.fromkeys(required or properties):
         value = _sample(properties.get(key, {}), root, key, refs, depth + 1)

@@ -36,6 +36,7 @@ CASES: list[tuple[Any, Any]] = [
     ({"type": "number", "minimum": 0.5, "maximum": 0.7, "multipleOf": 0.2}, 0.6000000000000001),
     ({"type": "string", "pattern": "^[A-Z]{3}-\\d+(a|b)?$"}, "AAA-0"),
     ({"type": "string", "pattern": "some"}, "some"),
+    ({"type": "string", "pattern": "^(?!x)(?P<key>[A-Z]{2})$"}, "AA"),
     ({"type": "string", "pattern": "^(?=x)y"}, "some value"),
     ({"type": "string", "contentEncoding": "base64"}, "c29tZSBieXRlcw=="),
     ({"type": "string", "description": "a place (minimum length 12, format any)"}, "some value.."),
