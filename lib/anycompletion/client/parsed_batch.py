@@ -13,7 +13,7 @@ from ..errors import InvalidRequestError
 from ..options import OptionValues
 from ..records import ChatCompletion, ChatRequest
 from ..structured import ParsedResult
-from ..structured.parse import SET_BY_PARSE, checked_reasks, may_refresh, with_refresh
+from ..structured.parse import SET_BY_PARSE, checked_reasks, with_refresh
 from ..structured.reasks import complete_typed
 from ..structured.reply_type import reply_type
 from .batch_calls import BatchCalls
@@ -57,11 +57,13 @@ class ParsedBatchCalls(BatchCalls):
                 return self._dispatcher.complete_again(request, options, started, on_load_refusal)
             return self._dispatcher.complete(request, options, on_load_refusal=on_load_refusal)
 
-        def refresh(request: ChatRequest) -> Awaitable[ChatCompletion]:
-            return self._dispatcher.complete_again(request, with_refresh(options), started, on_load_refusal)
+        def refresh(request: ChatRequest) -> Awaitable[ChatCompletion] | None:
+            renewed = with_refresh(options, self._dispatcher.defaults)
+            if renewed is None:
+                return None
+            return self._dispatcher.complete_again(request, renewed, started, on_load_refusal)
 
-        can_refresh = refresh if may_refresh(options) else None
-        return await complete_typed(send, typed, self._asked, self._max_reasks, can_refresh)
+        return await complete_typed(send, typed, self._asked, self._max_reasks, refresh)
 
     def _check(self, request: ChatRequest) -> None:
         for name in SET_BY_PARSE:

@@ -90,11 +90,15 @@ class TypedReplyMethods:
             UnsupportedParameterError: the provider does not have `mode`, or `strict` for this type; nothing was sent.
             APIError: as `create`.
         """
-        from ..structured.parse import parse  # noqa: PLC0415 (few milliseconds, and many programs read text only)
+        from ..structured.parse import parse, typed_call  # noqa: PLC0415 (few ms, and many programs read text only)
 
         started = await self._state.start_call()
-        arguments = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
-        return await parse(self._dispatcher, model, messages, into, arguments, params, started)
+        arguments = {"mode": mode, "strict": strict, "validate": validate}
+        try:
+            asked, typed, options = typed_call(self._dispatcher, model, messages, into, arguments, params)
+        finally:
+            del params  # errors of `validate` and of middleware keep their traceback, which has this frame
+        return await parse(self._dispatcher, asked, typed, options, max_reasks, started)
 
     @overload
     def parse_stream(

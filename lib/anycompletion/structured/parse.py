@@ -42,6 +42,9 @@ class ProviderLookup(Protocol):
 class Dispatcher(ProviderLookup, Protocol):
     """The part of a client that makes its calls."""
 
+    defaults: OptionValues
+    """Options of calls that do not have them."""
+
     def complete(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> Awaitable[ChatCompletion]:
         """One whole reply to a call that began at `started`, on the loop's clock."""
         ...
@@ -53,39 +56,37 @@ class Dispatcher(ProviderLookup, Protocol):
 
 async def parse(
     dispatcher: Dispatcher,
-    model: str,
-    messages: object,
-    into: object,
-    arguments: Mapping[str, Any],
-    params: Mapping[str, Any],
+    asked: ReplyType[T],
+    typed: TypedRequest,
+    options: OptionValues,
+    max_reasks: object,
     started: float,
-) -> ParsedCompletion[Any]:
+) -> ParsedCompletion[T]:
     """The reply to a call of `client.parse`.
 
     Args:
         dispatcher: makes the calls.
-        model, messages, into: as the caller wrote them.
-        arguments: `mode`, `strict`, `max_reasks` and `validate`.
-        params: the other keywords.
+        asked, typed, options: what `typed_call` returned.
+        max_reasks: as the caller wrote it.
         started: when the call began, on the loop's clock.
 
     Raises:
         ReplyError: the reply is no value of the type.
         CompletionError: what `create` raises.
     """
-    asked, typed, options = typed_call(dispatcher, model, messages, into, arguments, params)
-    max_reasks = checked_reasks(arguments["max_reasks"])
-    if max_reasks and (typed.request.n or 1) > 1:
+    reasks = checked_reasks(max_reasks)
+    if reasks and (typed.request.n or 1) > 1:
         raise InvalidRequestError("max_reasks: works for one choice only; leave out n", param="max_reasks")
 
     def send(request: ChatRequest, reasks: int) -> Awaitable[ChatCompletion]:
         complete = dispatcher.complete_again if reasks else dispatcher.complete
         return complete(request, options, started)
 
-    def refresh(request: ChatRequest) -> Awaitable[ChatCompletion]:
-        return dispatcher.complete_again(request, with_refresh(options), started)
+    def refresh(request: ChatRequest) -> Awaitable[ChatCompletion] | None:
+        renewed = with_refresh(options, dispatcher.defaults)
+        return None if renewed is None else dispatcher.complete_again(request, renewed, started)
 
-    return await complete_typed(send, typed, asked, max_reasks, refresh if may_refresh(options) else None)
+    return await complete_typed(send, typed, asked, reasks, refresh)
 
 
 def typed_call(
@@ -102,25 +103,23 @@ def typed_call(
         CompletionError: an argument is invalid, or the provider cannot be asked for the type.
         TypeError: an unknown keyword.
     """
-    for name in params:
-        if name in SET_BY_PARSE:
-            raise UsageError(f"parse has no {name!r}: it asks for the type by itself; create(..., {name}=...) has it")
-    asked = reply_type(into, arguments)
-    request, options = parse_call(model, messages, params)
+    try:
+        for name in params:
+            if name in SET_BY_PARSE:
+                hint = f"it asks for the type by itself; create(..., {name}=...) has it"
+                raise UsageError(f"parse has no {name!r}: {hint}")
+        asked = reply_type(into, arguments)
+        request, options = parse_call(model, messages, params)
+    finally:
+        del params  # tracebacks have this frame, and keys may be among them
     return asked, asked.typed(request, *dispatcher.provider_of(request.model, options)), options
 
 
-def may_refresh(options: OptionValues) -> bool:
-    """Whether a call whose stored reply does not fit may ask anew."""
-    given = options.get("cache")
-    return (given.mode if isinstance(given, CacheControl) else given) != "only"
-
-
-def with_refresh(options: OptionValues) -> OptionValues:
-    """The options of a call that replaces the stored reply of a cache."""
-    given = options.get("cache")
-    control = attrs.evolve(given, mode="refresh") if isinstance(given, CacheControl) else "refresh"
-    return options | OptionValues({"cache": control})
+def with_refresh(options: OptionValues, defaults: OptionValues) -> OptionValues | None:
+    """The options of a call that replaces the stored reply of a cache; None for one that must not ask anew."""
+    given = (defaults | options).get("cache")
+    control = given if isinstance(given, CacheControl) else CacheControl(given or "use")
+    return None if control.mode == "only" else options | OptionValues({"cache": attrs.evolve(control, mode="refresh")})
 
 
 def checked_reasks(value: object) -> int:

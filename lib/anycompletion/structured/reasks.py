@@ -24,8 +24,8 @@ _SCHEMA_PARAMS = ("response_format", "output_config")
 Send: TypeAlias = Callable[[ChatRequest, int], Awaitable[ChatCompletion]]
 """Sends a request; gets how many re-asks it is after the first request."""
 
-Refresh: TypeAlias = Callable[[ChatRequest], Awaitable[ChatCompletion]]
-"""Sends a request to which a cache has a reply, past that reply."""
+Refresh: TypeAlias = Callable[[ChatRequest], Awaitable[ChatCompletion] | None]
+"""Sends a request to which a cache has a reply, past that reply; None where the call must not ask anew."""
 
 
 async def complete_typed(
@@ -69,15 +69,16 @@ async def _complete_again(
     earlier: ReplyValidationError | None = None
     request, reasks, is_refreshed = typed.request, 0, False
     while True:
-        if refresh is not None and not is_refreshed and failed.partial is not None and failed.partial.info.cached:
-            sent, is_refreshed = refresh(request), True
-        elif reasks == max_reasks:
+        is_stored = failed.partial is not None and failed.partial.info.cached
+        sent = refresh(request) if refresh is not None and is_stored and not is_refreshed else None
+        is_refreshed = sent is not None
+        if sent is None and reasks == max_reasks:
             raise failed
-        else:
+        if sent is None:
             # With the last reply only: with all of them, the cost would grow with the square of the re-asks.
             text = "" if failed.partial is None else failed.partial.text
             request = reask_request(typed.request, text, _problem(failed, typed.mode))
-            earlier, reasks, is_refreshed = failed, reasks + 1, False
+            earlier, reasks = failed, reasks + 1
             sent = send(request, reasks)
         try:
             reply = await sent
