@@ -31,6 +31,7 @@ from anycompletion import (
     InvalidRequestError,
     Provider,
     RateLimitError,
+    ReplyError,
     Result,
     Secret,
 )
@@ -68,6 +69,8 @@ from support.secret_cases import (
     raised_by,
     read,
     read_text,
+    replied,
+    typed,
     used,
     with_timeout,
 )
@@ -90,6 +93,51 @@ async def test_no_error_shows_a_key_or_a_prompt(kind: str) -> None:
     names = [type(each).__name__ for each in chain(error)]
     # Errors of aiohttp contain the request's headers, and cannot be unpickled.
     assert names[1:] == (["CancelledError"] if names == ["TimeoutError", "CancelledError"] else [])
+
+
+def buggy(value: int) -> None:
+    raise LookupError("a mistake of the caller's own check")
+
+
+async def test_an_error_of_a_callers_check_shows_no_key() -> None:
+    """A crash report of a mistake in a check would contain the key of the call."""
+    error = await provoked((REQUEST, replied('{"value": 1}')), lambda client: typed(client, validate=buggy))
+    assert type(error) is LookupError
+    assert error.__traceback__ is not None
+    assert leaks(error, KEY) == []
+
+
+MODEL_TEXT = "marked-words-2209 of the model"
+MISFITS: dict[str, bytes] = {
+    "no JSON": replied(MODEL_TEXT),
+    "another type": replied(json.dumps({"value": MODEL_TEXT})),
+    "other members": replied(json.dumps({MODEL_TEXT: 1})),
+    "cut": replied(json.dumps({"value": MODEL_TEXT})[:-2], "length"),
+    "a filter": replied(MODEL_TEXT, "content_filter"),
+    "a refusal": replied(None, refusal=MODEL_TEXT),
+    "a value that a check refuses": replied('{"value": 1}'),
+}
+
+
+def quoting(value: int) -> None:
+    raise ValueError(MODEL_TEXT)
+
+
+@pytest.mark.parametrize("reply", MISFITS)
+async def test_the_texts_of_typed_errors_have_no_words_of_the_model(
+    reply: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logs would contain what a model says of a user's data."""
+    caplog.set_level(logging.DEBUG)
+    error = await provoked((REQUEST, MISFITS[reply]), lambda client: typed(client, validate=quoting))
+    assert isinstance(error, ReplyError)
+    assert MODEL_TEXT in f"{error.text} {vars(error)}"
+    for channel in ("str", "repr", "format", "args", "traceback", "traceback with locals", "logging.exception"):
+        assert found(MODEL_TEXT, CHANNELS[channel](error)) == []
+    assert found(MODEL_TEXT, caplog.text) == []
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    assert found(MODEL_TEXT, f"{again} {again!r}") == []
+    assert (type(again), again.text, again.partial) == (type(error), error.text, error.partial)
 
 
 async def test_the_error_of_a_refused_connection_shows_no_secret() -> None:

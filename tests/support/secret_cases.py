@@ -25,6 +25,9 @@ from anycompletion import (
     Provider,
     QuotaExceededError,
     RateLimitError,
+    ReplyRefusedError,
+    ReplyTruncatedError,
+    ReplyValidationError,
     Result,
     Secret,
     StreamInterruptedError,
@@ -47,6 +50,10 @@ Use = Callable[[AsyncCompletion], Awaitable[object]]
 
 def ask(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[Any]:
     return client.create(model, PROMPT, **options)
+
+
+def typed(client: AsyncCompletion, **options: Any) -> Awaitable[Any]:
+    return client.parse("openai/gpt-4o", PROMPT, int, api_key=KEY, **options)
 
 
 def read(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[None]:
@@ -126,6 +133,11 @@ ECHO_HEADERS = {"WWW-Authenticate": f'Bearer error="{KEY}"', "X-Request-Id": KEY
 
 ECHOED = answer(ECHO, 401, ECHO_HEADERS)
 HALF = head(200, {"Content-Type": "application/json", "Content-Length": "5000"}) + f'{{"echo": "{KEY}"'.encode()
+
+
+def replied(text: str | None, reason: str = "stop", **message: Any) -> bytes:
+    """The response with a reply."""
+    return answer({"choices": [{"message": {"content": text, **message}, "finish_reason": reason}]})
 
 
 class Kind(NamedTuple):
@@ -246,6 +258,20 @@ KINDS: dict[str, Kind] = {
         ((REQUEST, STREAM, EVENTS, 0.02, FAILED, STALL), (REQUEST, STREAM, EVENTS, STALL)),
         lambda client: read(client, MODELS["anthropic"], n=3),
     ),
+    "reply that does not fit": Kind(ReplyValidationError, (REQUEST, replied('{"value": "x"}')), typed),
+    "reply that is no JSON, asked again": Kind(
+        ReplyValidationError, (REQUEST, replied("x"), REQUEST, replied("y")), lambda client: typed(client, max_reasks=1)
+    ),
+    "reply that a check refuses": Kind(
+        ReplyValidationError, (REQUEST, replied('{"value": 1}')), lambda client: typed(client, validate=refuse)
+    ),
+    "reply that is cut": Kind(ReplyTruncatedError, (REQUEST, replied('{"val', "length")), typed),
+    "reply that is a refusal": Kind(ReplyRefusedError, (REQUEST, replied(None, refusal="no")), typed),
+    "refused key of a typed call": Kind(AuthenticationError, (REQUEST, ECHOED), typed),
+    "type that cannot be read": Kind(
+        InvalidRequestError, (), lambda client: client.parse("openai/x", PROMPT, 5, api_key=KEY)
+    ),
+    "keyword that parse has not": Kind(TypeError, (), lambda client: typed(client, tools=[PROMPT])),
     "client closed meanwhile": Kind(
         ClientClosedError, (REQUEST, STALL), lambda client: closed_while(client, ask(client))
     ),
@@ -253,6 +279,10 @@ KINDS: dict[str, Kind] = {
         ClientClosedError, (REQUEST, HALF, STALL), lambda client: closed_while(client, ask(client))
     ),
 }
+
+
+def refuse(value: int) -> None:
+    raise ValueError("no")
 
 
 def function_of(key: str) -> Callable[[], Awaitable[str]]:
