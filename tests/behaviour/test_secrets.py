@@ -127,7 +127,7 @@ def quoting(value: int) -> None:
 async def test_the_texts_of_typed_errors_have_no_words_of_the_model(
     reply: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Logs would contain what a model says of a user's data."""
+    """Logs would contain what a model wrote of a user's data."""
     caplog.set_level(logging.DEBUG)
     error = await provoked((REQUEST, MISFITS[reply]), lambda client: typed(client, validate=quoting))
     assert isinstance(error, ReplyError)
