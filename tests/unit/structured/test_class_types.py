@@ -7,11 +7,24 @@ import datetime
 import enum
 from collections.abc import Callable
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, NotRequired, Required, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Required,
+    Self,
+    TypedDict,
+    TypeVar,
+)
 
 import attrs
 import msgspec
 import pytest
+import typing_extensions
 
 from anycompletion.structured.types import ValueMismatch, compile_type
 
@@ -99,6 +112,22 @@ class Pair(Box[list[U]], Generic[U]):
 @dataclass
 class Named(Pair[int]):
     name: str
+
+
+@dataclass
+class Tree(Generic[T]):
+    leaf: T
+    more: list[Self]
+
+
+@dataclass
+class Forest(Tree[str]):
+    size: int = 0
+
+
+class OldPlace(typing_extensions.TypedDict):
+    city: str
+    zip: typing_extensions.NotRequired[str]
 
 
 class Color(enum.Enum):
@@ -200,6 +229,20 @@ def test_type_variables_have_their_values_in_base_classes() -> None:
     assert plan.decode(b'{"item":[1],"more":[[2]],"other":3,"name":"x"}') == Named([1], [[2]], 3, "x")
     assert compile_type(Pair[str]).schema["properties"]["other"] == {"type": "string"}
     assert compile_type(Box[Box[int]]).decode(b'{"item":{"item":1,"more":[]},"more":[]}') == Box(Box(1, []), [])
+
+
+def test_self_is_the_class_that_is_asked_for() -> None:
+    """A class with `Self` in its annotations would be refused, or be its base class in a subclass."""
+    assert compile_type(Tree[int]).decode(b'{"leaf":1,"more":[{"leaf":2,"more":[]}]}') == Tree(1, [Tree(2, [])])
+    plan = compile_type(Forest)
+    assert plan.decode(b'{"leaf":"a","more":[{"leaf":"b","more":[],"size":2}]}') == Forest("a", [Forest("b", [], 2)])
+
+
+def test_a_typed_dict_of_typing_extensions_is_one() -> None:
+    """Programs that support old versions of Python could not use their TypedDicts."""
+    plan = compile_type(OldPlace)
+    assert plan.decode(b'{"city":"Rome"}') == {"city": "Rome"}
+    assert plan.schema["required"] == ["city"]
 
 
 def test_docstrings_are_descriptions_unless_they_are_generated() -> None:

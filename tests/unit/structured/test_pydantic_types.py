@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import attrs
 import pydantic
@@ -41,6 +41,17 @@ class Recipe(pydantic.BaseModel):
 class Cat(pydantic.BaseModel):
     kind: Literal["cat"] = "cat"
     lives: int = 9
+
+
+class Bird(pydantic.BaseModel):
+    kind: Literal["bird"] = "bird"
+
+
+T = TypeVar("T")
+
+
+class Page(pydantic.BaseModel, Generic[T]):
+    items: list[T]
 
 
 @attrs.frozen
@@ -82,6 +93,11 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "union with a dataclass": (Soup | Step, Step(text="a")),
     "tag of its own": (Cat | Dog, Cat(lives=1)),
     "optional": (Step | None, None),
+    "class of its own": (list[pydantic.HttpUrl], [pydantic.HttpUrl("https://example.com/")]),
+    "class of its own in a union": (Soup | pydantic.HttpUrl, Soup("x")),
+    "list and class": (Soup | Numbers, Numbers([1])),
+    "generic model in a union": (Page[int] | Soup, Page[int](items=[1])),
+    "discriminator": (Annotated[Cat | Bird, pydantic.Field(discriminator="kind")], Bird()),
     "model and dict": (Step | dict[str, int], {"a": 1}),
 }
 """Case → type and value."""
@@ -116,6 +132,13 @@ def test_a_union_of_models_gets_tags_that_pydantic_does_not_see() -> None:
     assert plan.decode(b'{"value":{"type":"Recipe","Title":"x"}}') == Recipe(Title="x")
     members = plan.schema["properties"]["value"]["anyOf"]
     assert [each.get("required") for each in members] == [["type", "Title"], ["type", "text"]]
+
+
+def test_a_tag_of_a_model_is_required_although_it_has_a_default() -> None:
+    """A model would leave out the tag, without which the reply cannot be read."""
+    bird = compile_type(Cat | Bird).schema["properties"]["value"]["anyOf"][1]
+    assert bird["required"] == ["kind"]
+    assert bird["properties"]["kind"] == {"type": "string", "const": "bird"}
 
 
 WRONG: dict[str, tuple[str, str, str, str]] = {

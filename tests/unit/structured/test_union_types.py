@@ -126,6 +126,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "Struct without a tag": (Untagged | Tagged, "Structs in a union need `tag=True`"),
     "Struct without a tag beside a class": (Soup | Untagged, "Structs in a union need `tag=True`"),
     "different fields": (Tagged | OtherTag, "the Structs of a union need the same `tag_field`"),
+    "limit of one member": (Annotated[str, annotated_types.Ge(1)] | int, "string cannot have the limit ge"),
     "text and number": (OtherTag | Soup, "the tags of a union must differ, and be all texts or all integers"),
 }
 """Case → a union that cannot be read, and a part of the error."""
@@ -191,6 +192,7 @@ def test_members_of_a_union_are_distinguished(case: str) -> None:
     assert list(map(type, found)) == list(map(type, values))
 
 
+Pets = typing_extensions.TypeAliasType("Pets", "Cat | Dog")
 Json = typing_extensions.TypeAliasType("Json", "dict[str, Json] | list[Json] | str | int | None")
 Maybe = typing_extensions.TypeAliasType("Maybe", Optional[T], type_params=(T,))  # noqa: UP045
 
@@ -204,4 +206,6 @@ def test_type_aliases_may_be_recursive_and_generic() -> None:
     with pytest.raises(ValueError, match=r"\$\[\.\.\.\]"):
         plan.decode(b'{"value":{"a":1.5}}')
     assert compile_type(Maybe[Soup]).decode(b'{"value":{"name":"x"}}') == Soup("x")
+    assert compile_type(Pets | Soup).decode(b'{"value":{"name":"x"}}') == Soup("x")
+    assert compile_type(Pets | Soup).decode(b'{"value":{"kind":"dog","name":"x"}}') == Dog("x")
     assert compile_type(list[Maybe[int]]).decode(b'{"value":[1,null]}') == [1, None]

@@ -115,7 +115,7 @@ class EnumType(TypeNode):
     def _member(self, data: Any) -> Any:
         try:
             return self._ref()(data)  # calls `_missing_`, where the enum has it
-        except ValueError:
+        except (ValueError, TypeError):
             raise self.mismatch() from None
 
     def accepts(self, value: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import attrs
 import msgspec
 
-from .type_hints import TypeVars, class_hints, wrapper_name
+from .type_hints import TypeVars, class_hints, is_typed_dict, wrapper_name
 
 ABSENT: Any = msgspec.NODEFAULT
 """In place of a default where there is none, or where it is made anew for each value."""
@@ -62,7 +62,7 @@ def read_class(cls: Any, variables: TypeVars) -> ClassSpec | None:
     Raises:
         NameError: an annotation cannot be resolved.
     """
-    if typing.is_typeddict(cls):
+    if is_typed_dict(cls):
         return ClassSpec(cls, list(_typed_dict(cls, variables)), is_dict=True, description=class_description(cls))
     reader = _reader(cls)
     if reader is None:

@@ -30,7 +30,7 @@ class PydanticSource:
 
 
 def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSource | None:
-    """What is known of a pydantic model, dataclass, `TypeAdapter`, or other type of its own; None for other types.
+    """What is known of a pydantic model, dataclass or `TypeAdapter`; None for other types.
 
     Args:
         into: the type.
@@ -40,16 +40,8 @@ def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSour
         RuntimeError, NameError, TypeError, ValueError: pydantic has no schema for the type.
     """
     if not isinstance(into, type):
-        if not (hasattr(into, "validate_json") and hasattr(into, "json_schema") and hasattr(into, "dump_json")):
-            return None
-        adapter = track(into)
-        return PydanticSource(
-            "value",
-            into.json_schema(),
-            lambda data: adapter().validate_json(data),
-            lambda value: adapter().dump_json(value, by_alias=True),
-            lambda value: _is_valid(adapter(), value),
-        )
+        is_adapter = hasattr(into, "validate_json") and hasattr(into, "json_schema") and hasattr(into, "dump_json")
+        return _adapter_source("value", into, track(into)) if is_adapter else None
     if hasattr(into, "model_json_schema") and hasattr(into, "model_validate_json"):
         schema = cast("Any", into).model_json_schema(mode="validation")
     elif "__pydantic_validator__" in vars(into):
@@ -63,6 +55,24 @@ def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSour
         lambda data: _validator(ref()).validate_json(data),
         lambda value: ref().__pydantic_serializer__.to_json(value, by_alias=True),
         lambda value: isinstance(value, ref()),
+    )
+
+
+def pydantic_adapter(cls: Any) -> PydanticSource | None:
+    """What is known of another class that pydantic has methods for, such as its URLs; None for all other classes."""
+    if not isinstance(cls, type) or not hasattr(cls, "__get_pydantic_core_schema__") or "pydantic" not in sys.modules:
+        return None
+    adapter = sys.modules["pydantic"].TypeAdapter(cls)
+    return _adapter_source(cls.__name__, adapter, lambda: adapter)
+
+
+def _adapter_source(name: str, adapter: Any, ref: ClassRef) -> PydanticSource:
+    return PydanticSource(
+        name,
+        adapter.json_schema(),
+        lambda data: ref().validate_json(data),
+        lambda value: ref().dump_json(value, by_alias=True),
+        lambda value: _is_valid(ref(), value),
     )
 
 
@@ -124,7 +134,7 @@ class PydanticType(TypeNode):
             return defs.reference(key, name, lambda: map_schema(_untitled(schema, name), lifted))
 
         root, name = self._root(), self._source.name
-        return reference(name, root if self.tag is None or self.tag.is_field else _tagged(root, self.tag))
+        return reference(name, root if self.tag is None else _tagged(root, self.tag))
 
     def literal_members(self) -> dict[str, str | int]:
         """The members that have one possible value."""
@@ -191,8 +201,14 @@ class PydanticType(TypeNode):
 
 
 def _tagged(schema: dict[str, Any], tag: UnionTag) -> dict[str, Any]:
-    properties = {tag.field: {"type": "string", "const": tag.value}} | schema.get("properties", {})
-    return schema | {"properties": properties, "required": [tag.field, *schema.get("required", ())]}
+    """The schema of an object with its tag, which is required even where the class has a default for it."""
+    kind = "string" if isinstance(tag.value, str) else "integer"
+    properties = schema.get("properties", {}) | {tag.field: {"type": kind, "const": tag.value}}
+    required = [name for name in schema.get("required", ()) if name != tag.field]
+    return schema | {
+        "properties": {tag.field: properties.pop(tag.field)} | properties,
+        "required": [tag.field, *required],
+    }
 
 
 def _untitled(schema: Any, name: str) -> Any:

@@ -18,11 +18,11 @@ from .class_fields import ClassSpec, class_description, read_class
 from .collection_types import ArrayType, MapType, TupleType
 from .limits import read_notes
 from .object_type import ObjectType
-from .pydantic_type import PydanticSource, PydanticType, pydantic_source
+from .pydantic_type import PydanticSource, PydanticType, pydantic_adapter, pydantic_source
 from .scalar_types import NONE_TYPE, AnyType, ScalarType, is_scalar
 from .type_hints import TypeVars, resolved_alias, type_arguments, wrapper_name
 from .type_node import ClassRef, TypeNode, UnionTag
-from .type_signature import is_union, type_name, type_signature
+from .type_signature import is_union, is_variable, type_name, type_signature
 from .union_tags import UnionClass, choose_tags, literal_value
 from .union_type import UnionType
 
@@ -65,7 +65,7 @@ class TypeCompiler:
         Raises:
             InvalidRequestError: values of the type cannot be read from JSON; the text names `path`.
         """
-        if isinstance(hint, typing.TypeVar):
+        if is_variable(hint, variables):
             return self.compile(*_resolved(hint, variables), path)
         if hint is Any or hint is object:
             return AnyType()
@@ -84,11 +84,7 @@ class TypeCompiler:
 
     def _generic(self, hint: Any, origin: Any, arguments: tuple[Any, ...], variables: TypeVars, path: str) -> TypeNode:
         if origin is Annotated:
-            node = self.compile(arguments[0], variables, path)
-            try:
-                return annotate(node, read_notes(hint.__metadata__))
-            except (ValueError, re.error) as exc:
-                _refuse(path, str(exc))
+            return _annotated(self.compile(arguments[0], variables, path), hint.__metadata__, path)
         if origin is Literal:
             enums = {type(value): self.track(type(value)) for value in arguments if isinstance(value, enum.Enum)}
             try:
@@ -164,12 +160,15 @@ class TypeCompiler:
     def _described(self, cls: Any, arguments: tuple[Any, ...], variables: TypeVars, path: str) -> UnionClass | None:
         """A class with what is read of it; None for a type that is no class with fields, and not pydantic's."""
         try:
-            source = pydantic_source(cls, self.track)
-            found = source or read_class(cls, type_arguments(cls, arguments, variables))
+            found = (
+                pydantic_source(cls, self.track)
+                or read_class(cls, type_arguments(cls, arguments, variables))
+                or pydantic_adapter(cls)
+            )
             if found is None:
                 return None
             key = (type_signature(cls, {}), *(type_signature(each, variables) for each in arguments))
-        except (RuntimeError, NameError, TypeError, ValueError) as exc:
+        except (RuntimeError, NameError, TypeError, ValueError, ImportError) as exc:
             _refuse(path, f"the annotations of {getattr(cls, '__qualname__', 'the type')} cannot be read: {exc}")
         if isinstance(found, PydanticSource):
             return UnionClass(key, found.name, found, PydanticType(found).literal_members())
@@ -206,7 +205,7 @@ class TypeCompiler:
             origin = typing.get_origin(member) or member
             if _may_be_class(origin):
                 found = self._described(origin, typing.get_args(member), known, path)
-                if found is not None:
+                if found is not None and found.is_object:
                     classes[index] = found
         tags: dict[int, UnionTag] = {}
         if len(classes) > 1:
@@ -218,8 +217,15 @@ class TypeCompiler:
         for index, (member, known, metadata) in enumerate(members):
             tag = tags.get(index)
             node = self.compile(member, known, path) if tag is None else self._object(classes[index], tag, path)
-            nodes.append(annotate(node, read_notes(metadata)) if metadata else node)
+            nodes.append(_annotated(node, metadata, path) if metadata else node)
         return nodes[0] if len(nodes) == 1 else UnionType(nodes)
+
+
+def _annotated(node: TypeNode, metadata: tuple[Any, ...], path: str) -> TypeNode:
+    try:
+        return annotate(node, read_notes(metadata))
+    except (ValueError, re.error) as exc:
+        _refuse(path, str(exc))
 
 
 def _flattened(hint: Any, variables: TypeVars) -> typing.Iterator[tuple[Any, TypeVars, tuple[Any, ...]]]:
@@ -227,7 +233,7 @@ def _flattened(hint: Any, variables: TypeVars) -> typing.Iterator[tuple[Any, Typ
     for argument in typing.get_args(hint):
         member, known, metadata = argument, variables, tuple[Any, ...]()
         while True:
-            if isinstance(member, typing.TypeVar):
+            if is_variable(member, known):
                 member, known = _resolved(member, known)
             elif typing.get_origin(member) is Annotated:
                 member, metadata = typing.get_args(member)[0], (*member.__metadata__, *metadata)

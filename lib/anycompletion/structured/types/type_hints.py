@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias, cast
@@ -12,6 +13,9 @@ TypeVars: TypeAlias = Mapping[Any, Any]
 
 _NO_VARIABLES: TypeVars = {}
 
+SELF: Any = vars(typing)["Self"]
+"""The type variable of a class for itself."""
+
 
 def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, TypeVars]]:
     """The annotations of a class and its bases, each with the type variables of the class that has it.
@@ -19,19 +23,25 @@ def class_hints(cls: type[Any], variables: TypeVars) -> dict[str, tuple[Any, Typ
     Raises:
         NameError: an annotation in quotes has a name that the class's module does not have.
     """
+    # A class inside a function refers to itself by a name that its module does not have, or has for another class.
+    itself = {cls.__name__: cls} if "<locals>" in cls.__qualname__ else None
     try:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        hints = typing.get_type_hints(cls, localns=itself, include_extras=True)
     except NameError:
-        # A class inside a function refers to itself by a name that its module does not have.
-        hints = typing.get_type_hints(cls, localns=vars(cls) | {cls.__name__: cls}, include_extras=True)
+        hints = typing.get_type_hints(cls, localns={**vars(cls), cls.__name__: cls}, include_extras=True)
     owners = list(_generic_bases(cls, variables))
-    if typing.is_typeddict(cls):
+    if is_typed_dict(cls):
         owners.reverse()  # a TypedDict repeats the annotations of its bases
     out: dict[str, tuple[Any, TypeVars]] = {}
     own = [(inspect.get_annotations(owner), known) for owner, known in owners]
     for name, hint in hints.items():
         out[name] = (hint, next((known for names, known in own if name in names), _NO_VARIABLES))
     return out
+
+
+def is_typed_dict(cls: Any) -> bool:
+    """Whether a class is a TypedDict, of the module typing or of typing_extensions."""
+    return hasattr(cls, "__required_keys__") and isinstance(cls, type) and issubclass(cls, dict)
 
 
 def wrapper_name(hint: Any) -> str:
@@ -49,7 +59,10 @@ def type_arguments(origin: Any, arguments: tuple[Any, ...], outer: TypeVars) -> 
     parameters = cast(
         "tuple[Any, ...]", getattr(origin, "__parameters__", ()) or getattr(origin, "__type_params__", ())
     )
-    return {name: (argument, outer) for name, argument in zip(parameters, arguments, strict=False)}
+    itself = types.GenericAlias(origin, arguments) if arguments else origin
+    known: dict[Any, Any] = {SELF: (itself, outer)}
+    known.update((name, (argument, outer)) for name, argument in zip(parameters, arguments, strict=False))
+    return known
 
 
 def resolved_alias(alias: Any) -> Any:
@@ -68,4 +81,5 @@ def _generic_bases(cls: type[Any], variables: TypeVars) -> Iterator[tuple[type[A
     for base in getattr(cls, "__dict__", {}).get("__orig_bases__", cls.__bases__):
         origin = typing.get_origin(base) or base
         if isinstance(origin, type) and origin not in {object, typing.Generic}:
-            yield from _generic_bases(origin, type_arguments(origin, typing.get_args(base), variables))
+            known = {**type_arguments(origin, typing.get_args(base), variables), SELF: variables[SELF]}
+            yield from _generic_bases(cast("type[Any]", origin), known)

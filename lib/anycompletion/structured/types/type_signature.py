@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal
 
-from .type_hints import TypeVars
+from .type_hints import SELF, TypeVars
 
 
 def type_signature(hint: Any, variables: TypeVars) -> Hashable:
@@ -48,8 +48,13 @@ def weak(hint: Any) -> Hashable:
     return reference
 
 
+def is_variable(hint: Any, variables: TypeVars) -> bool:
+    """Whether a hint is a type variable, or `Self` in a class."""
+    return isinstance(hint, typing.TypeVar) or (hint is SELF and hint in variables)
+
+
 def _is_variable(hint: Any, variables: TypeVars) -> bool:
-    return isinstance(hint, typing.TypeVar) and hint in variables
+    return is_variable(hint, variables) and hint in variables
 
 
 def type_name(hint: Any, variables: TypeVars) -> str:
