@@ -49,11 +49,12 @@ CACHE_POINT = {"cachePoint": {"type": "default"}}
 ONE_AT_A_TIME = {"additionalModelRequestFields": {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}}
 """The legacy form holds one call. The type is left out where Bedrock's own `toolChoice` is sent."""
 ONE_OF_A_CHOICE = {"additionalModelRequestFields": {"tool_choice": {"disable_parallel_tool_use": True}}}
+CITY_TEXT = json.dumps(CITY_SCHEMA, separators=(",", ":"))
 CITY_OUTPUT = {
     "outputConfig": {
         "textFormat": {
             "type": "json_schema",
-            "structure": {"jsonSchema": {"schema": json.dumps(CITY_SCHEMA, separators=(",", ":")), "name": "city"}},
+            "structure": {"jsonSchema": {"schema": CITY_TEXT, "name": "city"}},
         }
     }
 }
@@ -383,13 +384,13 @@ OWN_EXPECTATIONS: tuple[tuple[ParamsCall, Expectation], ...] = (
     (
         call(
             "response_format with a description",
-            response_format={"type": "json_schema", "json_schema": {"schema": {}, "description": "A city."}},
+            response_format={"type": "json_schema", "json_schema": {"schema": CITY_SCHEMA, "description": "A city."}},
         ),
         {
             "outputConfig": {
                 "textFormat": {
                     "type": "json_schema",
-                    "structure": {"jsonSchema": {"schema": "{}", "description": "A city."}},
+                    "structure": {"jsonSchema": {"schema": CITY_TEXT, "description": "A city."}},
                 }
             }
         },

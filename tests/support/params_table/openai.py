@@ -277,6 +277,8 @@ COLUMN = ProviderColumn(
     denied=frozenset(
         (
             "function_call='none'",
+            "response_format={'type': 'json_object'}",
+            "response_format: grammar",
             "tools: web search",
             "tool_choice='none'",
         )

@@ -116,6 +116,8 @@ COLUMN = ProviderColumn(
             "temperature=2.5",
             "temperature=5.5",
             "function_call='none'",
+            "response_format={'type': 'json_object'}",
+            "response_format: grammar",
             "tools: web search",
             "tool_choice='none'",
             "top_logprobs=21",

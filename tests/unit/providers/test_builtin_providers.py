@@ -289,7 +289,9 @@ async def test_every_parameter_is_sent_as_the_table_states(row: Provider, sim: S
     """A parameter would be sent to a provider that refuses it, or not be sent to one that supports it."""
     async with simulated(row, sim) as client:
         options: dict[str, Any] = {"on_unsupported": "drop", **SAMPLES}
-        async with client.stream(f"{row.name}/some-model", "What is the weather in Paris, as JSON?", **options) as stream:
+        async with client.stream(
+            f"{row.name}/some-model", "What is the weather in Paris, as JSON?", **options
+        ) as stream:
             await stream.get_final_completion()
     body = sim.requests[0].body
     expected: dict[str, Any] = {"model": "some-model", "stream": True}

@@ -50,7 +50,7 @@ def encode_tools(
         vertex: whether the server is Vertex AI.
         report: reports what Gemini cannot express.
     """
-    if not extra_tools and not any(getattr(request, name) for name in _TOOL_PARAMS):
+    if not extra_tools and all(getattr(request, name) is None for name in _TOOL_PARAMS):
         return {}
     declared, native = _declarations(request, family, report)
     native += list(extra_tools)
