@@ -422,4 +422,5 @@ COLUMN = ProviderColumn(
     expectations=EXPECTATIONS,
     legacy_expectations=LEGACY_EXPECTATIONS,
     own_expectations=OWN_EXPECTATIONS,
+    denied=frozenset(("tools: one of two strict", "tools: strict")),
 )

@@ -279,6 +279,8 @@ COLUMN = ProviderColumn(
             "function_call='none'",
             "response_format={'type': 'json_object'}",
             "response_format: grammar",
+            "tools: one of two strict",
+            "tools: strict",
             "tools: web search",
             "tool_choice='none'",
         )

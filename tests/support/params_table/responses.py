@@ -379,5 +379,13 @@ COLUMN = ProviderColumn(
     expectations=EXPECTATIONS,
     legacy_expectations=LEGACY_EXPECTATIONS,
     own_expectations=OWN_EXPECTATIONS,
-    denied=frozenset(("tools: web search", "extra_body={'top_k': 5}")),
+    denied=frozenset(
+        (
+            "response_format: grammar",
+            "tools: one of two strict",
+            "tools: strict",
+            "tools: web search",
+            "extra_body={'top_k': 5}",
+        )
+    ),
 )
