@@ -39,7 +39,7 @@ _REQUIRED = "always present"
 
 
 def is_described_as_required(schema: Any) -> bool:
-    """Whether the description of a property says that it is required."""
+    """Whether the description of a property states that it is required."""
     return _REQUIRED in as_text(as_dict(schema).get("description"))
 
 
