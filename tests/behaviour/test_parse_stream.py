@@ -31,7 +31,7 @@ from anycompletion import (
     ToolCallDelta,
 )
 from anycompletion.structured import ParsedCompletion, ParsedStream, Partial
-from anycompletion.testing import FakeProvider, SimulatorServer
+from anycompletion.testing import FakeProvider, ParsedReply, SimulatorServer
 from support.simulated import MODEL_BY_DIALECT, WITH_FUNCTIONS
 from support.virtual_clock import run
 
@@ -111,6 +111,15 @@ async def test_partials_grow_to_the_value(mode: Mode) -> None:
     assert all(partial.data["title"] == "Picnic"[: len(partial.data["title"])] for partial in partials[2:])
     assert isinstance(reply, ParsedCompletion)
     assert (reply.parsed, reply.choices[0].finish_reason) == (PICNIC, "stop")
+
+
+@pytest.mark.parametrize("mode", ["auto", *MODES])
+async def test_a_scripted_value_is_streamed(mode: Mode) -> None:
+    """A test of an app that reads typed streams would have to write their JSON for each mode."""
+    async with AsyncCompletion(providers=[FakeProvider(ParsedReply(PICNIC.steps), chunks=9)]) as client:
+        stream = client.parse_stream(MODEL, "Plan a picnic.", list[Step], mode=mode)
+        assert len(await partials_of(stream, every=0)) > 2
+        assert (await stream.get_final_completion()).parsed == PICNIC.steps
 
 
 @pytest.mark.parametrize("dialect", MODEL_BY_DIALECT)
