@@ -6,10 +6,12 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.routing`, 
 notice.
 """
 
+import typing as _typing
+
 # First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
 from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from .auth import Auth, aws_sigv4, header_key
-from .client import AsyncCompletion, ClientOptions, ProviderStats, Stats
+from .client import AsyncCompletion, ClientOptions
 from .dialects.base import ModelInfo, Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
@@ -45,7 +47,6 @@ from .errors import (
     UnsupportedParameterError,
 )
 from .http import Headers
-from .middleware import CallNext, Middleware, Reply
 from .options import (
     AWSCredentials,
     BearerToken,
@@ -128,9 +129,15 @@ from .records import (
 )
 from .records.request import CreateParams, Params, ParseParams
 from .route_errors import AllTargetsFailedError
-from .streaming import CompletionStream
 
 __version__ = "0.1.0"
+
+if _typing.TYPE_CHECKING:
+    from .client.stats import ProviderStats, Stats
+    from .middleware import CallNext, Middleware, Reply
+    from .streaming import CompletionStream
+else:
+    from ._later_names import load as __getattr__  # noqa: F401
 
 __all__ = [
     "PROVIDERS",

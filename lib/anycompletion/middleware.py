@@ -14,7 +14,7 @@ import attrs
 
 from ._async import Interruptible
 from ._boundary import hides_frames
-from .calls import ChunkSource
+from .calls.chunk_source import ChunkSource
 from .dialects.base import Target
 from .errors import CompletionError, InvalidRequestError
 from .logs import observer_failed

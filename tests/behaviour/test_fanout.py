@@ -24,7 +24,7 @@ from anycompletion import (
     StreamInterruptedError,
     Usage,
 )
-from anycompletion.calls import ChunkSource
+from anycompletion.calls.chunk_source import ChunkSource
 from anycompletion.records import ChatCompletionMessage, Choice, ReplyInfo
 from anycompletion.records.chunks import ChunkChoice, Delta
 from anycompletion.streaming.fanout import MergedChunks, gather, merge_completions, total_usage

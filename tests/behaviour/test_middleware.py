@@ -725,8 +725,8 @@ async def test_without_middleware_its_code_does_not_run(connect: Open, monkeypat
     def refuse(*_: object, **__: object) -> Any:
         raise AssertionError("there is no middleware")
 
-    monkeypatch.setattr("anycompletion.client.dispatch.complete_through", refuse)
-    monkeypatch.setattr("anycompletion.client.dispatch.MiddlewareChunks", refuse)
+    monkeypatch.setattr("anycompletion.middleware.complete_through", refuse)
+    monkeypatch.setattr("anycompletion.middleware.MiddlewareChunks", refuse)
     for way in WAYS.values():
         assert await way(connect())
 

@@ -279,7 +279,10 @@ def _shortest_cycle(start: str, edges: Mapping[str, Collection[str]]) -> list[st
 
 
 def _init_faults(module: Module) -> Iterator[tuple[int, str]]:
-    """Statements of an ``__init__.py`` other than the docstring, imports, ``__all__`` and ``__version__``."""
+    """Statements of an ``__init__.py`` other than the docstring, imports, ``__all__`` and ``__version__``.
+
+    Imports may differ for type checkers.
+    """
     if not module.path.endswith("__init__.py"):
         return
     others = [node.lineno for index, node in enumerate(module.tree.body) if not _re_exports(node, first=index == 0)]
@@ -293,6 +296,8 @@ def _re_exports(node: ast.stmt, *, first: bool) -> bool:
         return first and isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Assign):
         return {last_name(target) for target in node.targets} <= {"__all__", "__version__"}
+    if isinstance(node, ast.If) and last_name(node.test) == "TYPE_CHECKING":
+        return all(isinstance(each, ast.Import | ast.ImportFrom) for each in (*node.body, *node.orelse))
     return isinstance(node, ast.Import | ast.ImportFrom)
 
 

@@ -62,6 +62,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("batch.journal",),
     ("batch",),
     ("client",),
+    ("_later_names",),
     ("__init__",),
     tuple(PUBLIC_USERS),
 )
@@ -154,6 +155,7 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
 _EXTRA = "an extra, which may be missing"
 _TYPES = "few milliseconds, and many programs read text only"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
+_STREAMS = "3 ms, which a plain call of one choice does not need"
 FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "batch.stored_results": {"anycompletion.structured": _TYPES},
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
@@ -173,8 +175,16 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
             "few programs have routes",
         ),
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
+        "anycompletion.client.stats": "few programs ask for statistics",
+        "anycompletion.calls.chunk_source": _STREAMS,
+        "anycompletion.middleware": "with streams 3 ms, which a plain call without middleware does not need",
+        "anycompletion.streaming.accumulator": _STREAMS,
+        "anycompletion.streaming.fanout": _STREAMS,
+        "anycompletion.streaming.missing_choices": _STREAMS,
+        "anycompletion.streaming.stream": _STREAMS,
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
+    "dialects.openai_chat.dialect": {"anycompletion.dialects.openai_chat.stream": _STREAMS},
     "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
     "sigv4": {"hmac": "few programs sign requests"},
@@ -196,6 +206,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
 """Module or package → what it may import inside functions → why."""
 
 COMPUTED_IMPORTS: dict[str, str] = {
+    "_later_names": "public names of modules that a plain call does not need",
     "providers.provider": "a dialect is loaded by the name of its folder when a provider first needs it",
 }
 """Module that may import by a computed name → why."""

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 import anycompletion
 from anycompletion import AsyncCompletion, ChatCompletionChunk, ChunkChoice, CompletionError, CompletionStream, Delta
-from anycompletion.calls import ChunkSource
+from anycompletion.calls.chunk_source import ChunkSource
 from anycompletion.records import ReplyInfo
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.web import (

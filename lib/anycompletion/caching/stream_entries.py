@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..calls.close_signal import CloseSignal
 from ..errors import APIResponseError, CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage

@@ -1,7 +1,6 @@
 """One logical call: where the pure dialects meet the transport."""
 
 from .call import Call
-from .chunk_source import CallChunks, ChunkSource
 from .endpoint_state import EndpointState, RetryBudget
 from .plan import USER_AGENT, CallPlan
 from .provider_state import KeySource, ProviderState
@@ -10,9 +9,7 @@ from .reply_chunks import as_chunk
 __all__ = [
     "USER_AGENT",
     "Call",
-    "CallChunks",
     "CallPlan",
-    "ChunkSource",
     "EndpointState",
     "KeySource",
     "ProviderState",

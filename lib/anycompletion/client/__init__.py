@@ -2,6 +2,5 @@
 
 from .client import AsyncCompletion
 from .configuration import ClientOptions
-from .stats import ProviderStats, Stats
 
-__all__ = ["AsyncCompletion", "ClientOptions", "ProviderStats", "Stats"]
+__all__ = ["AsyncCompletion", "ClientOptions"]

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, ove
 from .._boundary import hides_frames
 from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
-from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
 from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
-from ..streaming import CompletionStream
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
 from .batch_method import BatchMethod
 from .configuration import ClientConfiguration, checked_configuration, default_options
 from .dispatch import CallDispatcher
 from .key_binding import Homes
 from .state import ClientState
-from .stats import Stats, client_stats
 from .typed_replies import TypedReplyMethods
 
 if TYPE_CHECKING:
     import aiohttp
 
+    from ..middleware import Middleware
     from ..routing.route import Route
+    from ..streaming import CompletionStream
+    from .stats import Stats
 
 
 _F = TypeVar("_F", bound=Callable[..., None])
@@ -141,11 +141,15 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         if state is None:
             return "<AsyncCompletion refused>"  # by its constructor
         view = f"view with {', '.join(self._view_options or ('no options',))}: " if self._is_view else ""
+        from .stats import client_stats  # noqa: PLC0415 (few programs ask)
+
         summary = "closed" if state.closed else client_stats(state, None).summary()
         return f"<AsyncCompletion {view}{summary or 'unused'}>"
 
     def stats(self) -> Stats:
         """The client's present state, by provider; costs microseconds, sends nothing."""
+        from .stats import client_stats  # noqa: PLC0415 (as above)
+
         return client_stats(self._state, self._dispatcher.routes)
 
     @hides_frames

@@ -11,7 +11,6 @@ import msgspec
 
 from ..auth import check_credentials
 from ..errors import ConfigurationError, InvalidRequestError
-from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name, canonical_names
 from ..redaction import MaskedValue, may_be_secret
@@ -125,6 +124,14 @@ def _names_credentials(value: object) -> bool:
     return isinstance(value, list) and any(map(_names_credentials, cast("list[object]", value)))
 
 
+def _checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
+    if given == ():
+        return ()
+    from ..middleware import checked_middleware  # noqa: PLC0415 (many clients have none)
+
+    return checked_middleware(given)
+
+
 def checked_configuration(
     *,
     providers: Iterable[Provider | ProviderSource],
@@ -169,7 +176,7 @@ def checked_configuration(
         base_urls=urls,
         limits={} if limits is None else _by_provider(checked_limits(limits), rows, "limits"),
         rate_limiter=rate_limiter,
-        middleware=checked_middleware(middleware),
+        middleware=_checked_middleware(middleware),
         routes={} if not routes else _checked_routes(routes),
         session=session,
         proxy=_checked_proxy(proxy),

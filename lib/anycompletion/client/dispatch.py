@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
-from ..calls import Call, CallChunks, CallPlan, ChunkSource
+from ..calls import Call, CallPlan
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
 from ..logs import log
-from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider, apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
-from ..streaming.fanout import MergedChunks, gather
-from ..streaming.missing_choices import FilledChunks, complete_choices
-from ..streaming.stream import CompletionStream
 from ..validation import check_option_values, with_call_ids
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, plan_call
 from .state import ClientState
 
 if TYPE_CHECKING:
+    from ..calls.chunk_source import ChunkSource
+    from ..middleware import Middleware, Terminal
+    from ..streaming.stream import CompletionStream
     from .route_planning import RoutePlanner
+
+# What only streams, several choices, middleware or routes need is imported where it is used, which shortens the first
+# call of a process by a tenth of the time that the package takes of it.
 
 _FOR_MIDDLEWARE = ("tags", "cache")
 """Options of a view that middleware uses."""
@@ -101,6 +103,8 @@ class CallDispatcher:
         """
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
+            from ..middleware import CallNext, complete_through  # noqa: PLC0415
+
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
             return complete_through(call_next, request, self._for_middleware(options))
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
@@ -119,27 +123,36 @@ class CallDispatcher:
 
     def reply_of(self, calls: list[Call]) -> Awaitable[ChatCompletion]:
         """The whole reply of the branches of a logical call, as an awaitable that sends."""
-        if len(calls) > 1:
-            return _logged(calls, gather([call.complete for call in calls]))
-        call = calls[0]
-        return call.complete() if (call.request.n or 1) == 1 else _logged(calls, complete_choices(call))
+        if len(calls) == 1 and (calls[0].request.n or 1) == 1:
+            return calls[0].complete()
+        from ..streaming.fanout import gather  # noqa: PLC0415
+        from ..streaming.missing_choices import complete_choices  # noqa: PLC0415
+
+        several = len(calls) > 1
+        return _logged(calls, gather([call.complete for call in calls]) if several else complete_choices(calls[0]))
 
     def stream(
         self,
         request: ChatRequest,
         options: OptionValues,
         started: float = 0.0,
-        make: Callable[..., CompletionStream] = CompletionStream,
+        make: Callable[..., CompletionStream] | None = None,
     ) -> CompletionStream:
         """One streamed reply, which is sent when it is opened.
 
         Args:
             started: as for `complete`.
-            make: makes the stream, with the arguments of `CompletionStream`.
+            make: makes the stream, with the arguments of `CompletionStream`, which is the default.
         """
+        from ..calls.chunk_source import CallChunks  # noqa: PLC0415
+        from ..streaming.stream import CompletionStream  # noqa: PLC0415
+
+        make = make or CompletionStream
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
+            from ..middleware import CallNext, MiddlewareChunks  # noqa: PLC0415
+
             self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
             chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
@@ -188,10 +201,15 @@ class CallDispatcher:
 
     def chunks_of(self, calls: list[Call]) -> ChunkSource:
         """The chunks of the branches of a logical call, which are sent when it is opened."""
+        from ..calls.chunk_source import CallChunks  # noqa: PLC0415
+
+        if len(calls) == 1 and (calls[0].request.n or 1) == 1:
+            return CallChunks(calls[0])
+        from ..streaming.fanout import MergedChunks  # noqa: PLC0415
+        from ..streaming.missing_choices import FilledChunks  # noqa: PLC0415
+
         if len(calls) > 1:
             return MergedChunks([CallChunks(call) for call in calls], self.state.track_task)
-        if (calls[0].request.n or 1) == 1:
-            return CallChunks(calls[0])
         return FilledChunks(calls[0], self.state.track_task)
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
@@ -249,7 +267,11 @@ class CallDispatcher:
         if self.middleware:
             return self.middleware
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
-        return () if logger is None else (logger_middleware(logger),)
+        if logger is None:
+            return ()
+        from ..middleware import logger_middleware  # noqa: PLC0415
+
+        return (logger_middleware(logger),)
 
     def _terminal(self, on_load_refusal: OnLoadRefusal, request: ChatRequest, options: OptionValues) -> Terminal:
         """What the last middleware calls: another dispatcher.
@@ -257,6 +279,8 @@ class CallDispatcher:
         A call with middleware and `logger_fn` passes three: this one runs the middleware, `inner` runs `logger_fn`, and
         the one inside that sends.
         """
+        from ..middleware import Terminal  # noqa: PLC0415
+
         is_past_logger = not self.middleware
         defaults = (self.defaults.without("logger_fn") if is_past_logger else self.defaults).without("cache")
         inner = CallDispatcher(self.state, defaults, (), self.homes, self.warnings)

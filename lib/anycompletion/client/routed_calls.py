@@ -7,7 +7,8 @@ from typing import Protocol
 
 import attrs
 
-from ..calls import Call, CallPlan, ChunkSource
+from ..calls import Call, CallPlan
+from ..calls.chunk_source import ChunkSource
 from ..dialects.base import Target
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..records import ChatCompletion, ChatRequest

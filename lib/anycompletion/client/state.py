@@ -17,7 +17,6 @@ from ..errors import ClientClosedError, ConfigurationError
 from ..options import BearerToken, EnvKey, Secret
 from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, variables_of, with_sources
 from ..redaction import MaskedValue
-from ..streaming.accumulator import accumulated
 from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit, session_limit
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from ..options import Key
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from ..ratelimit.client_limits import ClientLimits
+    from ..records import ChatCompletion
+    from ..records.chunks import ChatCompletionChunk
     from ..transport import Transport
     from .client_routes import ClientRoutes
     from .configuration import ClientConfiguration
@@ -73,6 +74,12 @@ class StartGate:
             self._left -= 1
         if not self._left:
             self._refill_soon()
+
+
+def _accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
+    from ..streaming.accumulator import accumulated  # noqa: PLC0415 (few plain calls are answered by a stream)
+
+    return accumulated(chunks)
 
 
 class ClientState:
@@ -180,7 +187,7 @@ class ClientState:
             region=_value_of_first_set(variables_of(provider.placeholders.get("region", ()))),
             start_call=self.start_call,
             track_cancel_request=self.track_remaining_task,
-            accumulate=accumulated,
+            accumulate=_accumulated,
         )
 
     def _open_transport(self, provider: Provider) -> Transport:

@@ -46,10 +46,29 @@ def check_base_url(url: str, *, allow_http: AllowHttp = False, param: str = "bas
         InvalidRequestError: it has no scheme or host, contains a user, query, fragment or brace, points to a metadata
             service, or is plain http to a host that neither is loopback nor allowed. `.param` is `param`.
     """
+    if _is_plain(url):
+        return url
     problem = _url_problem(url, allow_http)
     if problem is not None:
         raise InvalidRequestError(f"{param}: {problem}", param=param)
     return _encoded(url).rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether a URL is https, a host name in lower-case letters, and maybe a path; a quick check for nearly all."""
+    rest = url.removeprefix("https://")
+    host = rest.partition("/")[0]
+    return (
+        len(rest) < len(url)
+        and host[:1].isalpha()
+        and host not in _METADATA_HOSTS
+        and rest[-1] not in "./"
+        and _PLAIN_CHARACTERS.issuperset(rest)
+        and not any(map(rest.__contains__, ("//", "/.", "./")))
+    )
+
+
+_PLAIN_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-./")
 
 
 def _encoded(url: str) -> str:

@@ -222,7 +222,7 @@ class Provider(Declaration):
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
     structured: StructuredSupport = attrs.field(
-        factory=StructuredSupport, kw_only=True, converter=as_structured_support
+        default=StructuredSupport(), kw_only=True, converter=as_structured_support
     )
     """How typed replies are asked for: a mode (schema, tool, json or prompt), or a `StructuredSupport`."""
     variants: Mapping[str, ProviderVariant] = attrs.field(factory=dict[str, "ProviderVariant"], kw_only=True)

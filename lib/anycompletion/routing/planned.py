@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
-from ..calls import Call, CallPlan, ChunkSource
+from ..calls import Call, CallPlan
+from ..calls.chunk_source import ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ChatRequest
 from .flat_route import FlatTarget

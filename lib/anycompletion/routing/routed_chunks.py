@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from .._async import call_in_loop
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..calls.close_signal import CloseSignal
 from ..dialects.base import Chunks
 from ..errors import CompletionError

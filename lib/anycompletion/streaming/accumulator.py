@@ -63,18 +63,14 @@ class Accumulator:
             APIResponseError: the chunks add up to more than MAX_TEXT.
         """
         text = chunk._only_text  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        state = None
         if text:
             chunk._only_text = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            state = self._choices.get(chunk.choices[0].index)
-        if text and state is not None and self._model:
-            self._size += state.add_text(text)
-        else:
-            self._add(chunk)
-        if self._size > MAX_TEXT:
-            raise APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)
-
-    def _add(self, chunk: ChatCompletionChunk) -> None:
+            known = self._choices.get(chunk.choices[0].index)
+            if known is not None and self._model:
+                self._size += known.add_text(text)
+                if self._size > MAX_TEXT:
+                    raise _too_large()
+                return
         for choice in chunk.choices:
             state = self._choices.get(choice.index)
             if state is None:
@@ -85,14 +81,14 @@ class Accumulator:
             self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:
             self._add_ids(chunk)
-        if chunk.service_tier is not None:
-            self._service_tier = chunk.service_tier
-        if chunk.system_fingerprint is not None:
-            self._system_fingerprint = chunk.system_fingerprint
+        self._service_tier = chunk.service_tier or self._service_tier
+        self._system_fingerprint = chunk.system_fingerprint or self._system_fingerprint
         if chunk.prompt_filter_results is not None:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
         if chunk.extra is not None:
             self._add_extra(chunk.extra)
+        if self._size > MAX_TEXT:
+            raise _too_large()
 
     def _add_extra(self, extra: JsonObject) -> None:
         # A list or text replaces the one before: some servers repeat theirs in every chunk.
@@ -146,3 +142,7 @@ class Accumulator:
         )
         completion.keep_own_json()
         return completion
+
+
+def _too_large() -> APIResponseError:
+    return APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)

@@ -130,7 +130,16 @@ class ChoiceState:
     def add(self, choice: ChunkChoice) -> int:
         """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
         self._text_delta.content = content = choice.delta.content
-        size = 0 if content is None else self.add_text(content)
+        size = 0
+        if content is not None:  # as in `add_text`, whose call would take as long
+            size = len(content)
+            pieces = self.content
+            if pieces is None:
+                self.content = [content]
+            else:
+                pieces.append(content)
+                if len(pieces) > self.max_pieces:
+                    self.max_pieces = _join_pieces(pieces)
         return size if choice == self._text_choice else size + self._add_more(choice)
 
     def add_text(self, text: str) -> int:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..errors import ClientClosedError, CompletionError
 from ..records import ChatCompletion, Choice, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk, latest_usage

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from .._boundary import ITERATION_ENDS, iteration_error
-from ..calls import ChunkSource, as_chunk
+from ..calls import as_chunk
+from ..calls.chunk_source import ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk

@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
-from ..calls import Call, CallChunks, ChunkSource
+from ..calls import Call
+from ..calls.chunk_source import CallChunks, ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk, latest_usage

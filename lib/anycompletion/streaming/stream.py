@@ -14,7 +14,7 @@ from typing import NoReturn, Self
 
 from .._async import check_plain_function
 from .._boundary import ITERATION_ENDS, iteration_error
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..codecs.json import dumps
 from ..errors import (
     APIResponseError,

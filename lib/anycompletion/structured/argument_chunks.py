@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..dialects.base import Chunks
 from ..errors import CompletionError
 from ..records import ReplyInfo

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
 from .._boundary import ITERATION_ENDS, UsageError, iteration_error
-from ..calls import ChunkSource
+from ..calls.chunk_source import ChunkSource
 from ..errors import APIResponseError, CompletionError, InvalidRequestError
 from ..options import OptionValues
 from ..providers.structured_support import StructuredMode

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion.calls import ChunkSource
+from anycompletion.calls.chunk_source import ChunkSource
 from anycompletion.dialects.base import Chunks
 from anycompletion.errors import CompletionError
 from anycompletion.records import ReplyInfo

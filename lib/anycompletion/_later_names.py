@@ -1,0 +1,36 @@
+"""Public names whose modules a plain call does not need: each is imported when it is first used.
+
+They are a tenth of the time that an import of the package takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+
+_MODULES: Mapping[str, str] = {
+    "CallNext": "middleware",
+    "CompletionStream": "streaming",
+    "Middleware": "middleware",
+    "ProviderStats": "client.stats",
+    "Reply": "middleware",
+    "Stats": "client.stats",
+}
+"""Name → the module that has it."""
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+def load(name: str) -> object:
+    """The public object of a name; it is an attribute of the package from then on.
+
+    Raises:
+        AttributeError: the package has no such name.
+    """
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{_PACKAGE}.{module}"), name)
+    setattr(sys.modules[_PACKAGE], name, value)
+    return value
