@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,8 @@ def prose(text: str) -> str:
     return "\n".join(lines)
 
 
-def anchors(text: str) -> set[str]:
+@cache
+def anchors(text: str) -> frozenset[str]:
     """Anchors of a Markdown text: those that forges make of its headings, and explicit ones."""
     text = prose(text)
     found: set[str] = set(_ANCHOR.findall(text))
@@ -51,7 +53,7 @@ def anchors(text: str) -> set[str]:
         while (name := f"{slug}-{number}" if number else slug) in found:
             number += 1
         found.add(name)
-    return found
+    return frozenset(found)
 
 
 def slug_of(heading: str) -> str:
