@@ -256,7 +256,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=GeminiQuirks(vertex=True),
         structured=_SCHEMA,
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
-        unverified="express mode, several candidates, and errors inside streams are not recorded",
+        unverified="express mode, several candidates, schemas of replies, and errors inside streams are not recorded",
     ),
     Provider(
         "vertex-anthropic",
@@ -279,7 +279,8 @@ ROWS: tuple[Provider, ...] = (
         ),
         structured=_CLAUDE,
         docs="https://docs.anthropic.com/en/api/claude-on-vertex-ai",
-        unverified="which models and locations take output_config, images by URL and service_tier; the list of models",
+        unverified="which models and locations take schemas of replies, images by URL and service_tier; the list of "
+        "models",
     ),
     Provider(
         "bedrock",
@@ -543,7 +544,8 @@ ROWS: tuple[Provider, ...] = (
         },
         structured=_SCHEMA,
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
-        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; the role developer",
+        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; the role developer; "
+        "schemas of replies in OpenAI's form",
     ),
     Provider(
         "fireworks",
