@@ -106,7 +106,7 @@ def test_the_simulator_refuses_what_a_provider_refused(recording: Recording) -> 
 
 
 @pytest.mark.skipif(not traffic.is_reference_folder(), reason="the folder of another recorder")
-def test_rows_say_what_no_recording_confirms() -> None:
+def test_rows_mark_what_no_recording_confirms() -> None:
     """A row's mode would be a guess that looks like a fact."""
     confirmed = {traffic.row_of(each).name for each in ASKED if not traffic.is_error(each)}
     guesses = {
