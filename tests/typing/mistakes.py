@@ -20,6 +20,7 @@ from anycompletion import (
     Timeout,
     UserMessage,
 )
+from anycompletion.batch import read_results
 from anycompletion.testing import FakeProvider
 from anycompletion.workers import ChatWorker, complete_many
 
@@ -35,13 +36,17 @@ async def calls(client: AsyncCompletion, request: ChatRequest) -> None:
     await client.parse("openai/gpt-4o", "Hello!", 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await client.parse("openai/gpt-4o", "Hello!", int, mode="xml")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     client.parse_stream("openai/gpt-4o", "Hello!", int, max_reasks=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
-    client.parse_stream("openai/gpt-4o", "Hello!", int).items()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    client.parse_stream("openai/gpt-4o", "Hello!", int).items()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     client.parse_stream("openai/gpt-4o", "Hello!", int).partials(every="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.stream("openai/gpt-4o", "Hello!", temprature=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.stream("openai/gpt-4o", "Hello!", n="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.stream("openai/gpt-4o", "Hello!", tools="weather")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.stream("openai/gpt-4o", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     client.batch(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    client.batch([request], mode="tool")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    client.batch([request], into=int, mode="xml")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    client.batch([request], into=int, validate=len)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    read_results("answers.jsonl", into=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 async def types_of_replies(client: AsyncCompletion, reply: Reply, whole: ChatCompletion) -> None:
