@@ -49,7 +49,20 @@ _OWN_SCHEMA = ParamSupport("native", own_forms=True)
 
 # --- typed replies ---
 
+_OLD_OPENAI: Mapping[str, StructuredMode] = {
+    **dict.fromkeys(("gpt-3.5", "gpt-4", "gpt-4o-2024-05-13", "gpt-4o-audio", "gpt-audio"), "tool"),
+    **dict.fromkeys(("gpt-4o", "gpt-4.1", "gpt-4.5"), "schema"),
+}
+"""OpenAI's models before gpt-4o-2024-08-06 and those that speak have no schemas for replies; others have."""
+_OPENAI = StructuredSupport(
+    "schema",
+    strict=True,
+    strict_tools=True,
+    models=_OLD_OPENAI,
+    keywords={"minLength": True, "maxLength": True},
+)
 _STRICT = StructuredSupport("schema", strict=True)
+_STRICT_TOOLS = StructuredSupport("schema", strict=True, strict_tools=True)
 _SCHEMA = StructuredSupport("schema")
 _JSON = StructuredSupport("json")
 _ONLY_JSON = StructuredSupport("json", lacks=("schema",))
@@ -190,7 +203,7 @@ ROWS: tuple[Provider, ...] = (
         variants={
             "responses": ProviderVariant("openai_responses", only_models=_ONLY_RESPONSES, error_phrases=_ASK_RESPONSES)
         },
-        structured=StructuredSupport("schema", strict=True, keywords={"minLength": True, "maxLength": True}),
+        structured=_OPENAI,
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Provider(
@@ -354,7 +367,7 @@ ROWS: tuple[Provider, ...] = (
                 "openai_responses", quirks=OpenAIResponsesQuirks(azure_urls=True), error_phrases=_ASK_RESPONSES
             )
         },
-        structured=_STRICT,
+        structured=_STRICT_TOOLS,
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
         unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
     ),
@@ -386,7 +399,7 @@ ROWS: tuple[Provider, ...] = (
                 params={**_COMPATIBLE_RESPONSES, "store": unsupported("OpenRouter stores no responses")},
             )
         },
-        structured=_STRICT,
+        structured=_STRICT_TOOLS,
         docs="https://openrouter.ai/docs/api-reference/overview",
         unverified="what the routed-to provider ignores: OpenRouter leaves out silently what it does not support, "
         "unless extra_body={'provider': {'require_parameters': True}} is sent",
@@ -527,7 +540,7 @@ ROWS: tuple[Provider, ...] = (
                 },
             )
         },
-        structured=_STRICT,
+        structured=_STRICT_TOOLS,
         docs="https://docs.x.ai/docs/api-reference",
         unverified=f"{_N_NOT_RECORDED}; reasoning models refuse stop and the penalties; the role developer",
     ),
@@ -566,7 +579,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("CEREBRAS_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning"),
         params={**_COMPATIBLE, "n": _OWN_N, "top_logprobs": ParamSupport("native", minimum=0, maximum=20)},
-        structured=_STRICT,
+        structured=_STRICT_TOOLS,
         docs="https://inference-docs.cerebras.ai/resources/openai",
         unverified=f"{_N_NOT_RECORDED}; penalties, logit_bias, parallel_tool_calls and service_tier, which its SDK "
         "has and an earlier documentation listed as refused",
@@ -1057,7 +1070,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, call_ids=_AT_MOST_40),
         params=_COMPATIBLE,
         variants={"responses": ProviderVariant("openai_responses", error_phrases=_ASK_RESPONSES)},
-        structured=_STRICT,
+        structured=_STRICT_TOOLS,
         docs="https://docs.github.com/en/copilot",
         unverified="the token must come from the caller, and tokens of editors need the headers Editor-Version and "
         "Copilot-Integration-Id (extra_headers); this API has no public documentation",

@@ -107,7 +107,7 @@ def _default_quirks(provider: Provider | ProviderVariant) -> DialectQuirks:
 
 def _variant_support(variant: ProviderVariant) -> StructuredSupport:
     is_responses = variant.dialect == "openai_responses"
-    return StructuredSupport("schema", strict=True) if is_responses else StructuredSupport()
+    return StructuredSupport("schema", strict=True, strict_tools=True) if is_responses else StructuredSupport()
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -128,8 +128,9 @@ class ProviderVariant(Declaration):
     structured: StructuredSupport = attrs.field(
         default=attrs.Factory(_variant_support, takes_self=True), kw_only=True, converter=as_structured_support
     )
-    """How typed replies are asked for: a mode, or a `StructuredSupport`. Default: by a strict schema in OpenAI's
-    Responses API, else in the prompt."""
+    """How typed replies are asked for: a mode, or a `StructuredSupport`.
+
+    Default: the mode schema, strict, in OpenAI's Responses API, else the mode prompt."""
     only_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Models that the provider serves in this format alone, so that they need not be asked for by its name. "o1-pro" is
     also its dated versions; "gpt-*-law" are all that begin and end so."""

@@ -19,8 +19,9 @@ ParseMode: TypeAlias = Literal["auto", "schema", "tool", "json", "prompt"]
 
 STRUCTURED_MODES: tuple[StructuredMode, ...] = ("schema", "tool", "json", "prompt")
 
-_SEPARATORS = "/."
-"""Characters after which a model's own name may begin: ``openai/gpt-oss-20b``, ``us.anthropic.claude-opus-4-6``."""
+_SEPARATORS = "/.:"
+"""Characters after which a model's own name may begin: ``openai/gpt-oss-20b``, ``us.anthropic.claude-opus-4-6``,
+``ft:gpt-4o-mini``."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -35,6 +36,8 @@ class StructuredSupport(Declaration):
     """The mode of `ParseMode` "auto": schema, tool, json or prompt."""
     strict: bool = attrs.field(default=False, kw_only=True)
     """True where a schema is sent with OpenAI's ``strict``."""
+    strict_tools: bool = attrs.field(default=False, kw_only=True)
+    """True where the tool of the mode tool is sent with it as well."""
     models: Mapping[str, StructuredMode] = attrs.field(factory=dict[str, StructuredMode], kw_only=True)
     """Start of a model's name → its mode, where it differs; the longest start counts. If any model has the mode schema,
     those of other modes are known to lack it."""
@@ -67,9 +70,11 @@ class StructuredSupport(Declaration):
         is_by_model = mode == "schema" and self.models and mode in (self.mode, *self.models.values())
         return not is_by_model or self.mode_of(model) == mode
 
-    def takes_strict(self, model: str) -> bool:
-        """Whether a schema for the model is sent with ``strict``."""
-        return self.strict and (not self.strict_models or any(is_model_of(model, each) for each in self.strict_models))
+    def takes_strict(self, mode: StructuredMode, model: str) -> bool:
+        """Whether the schema of a mode is sent with ``strict`` for the model."""
+        if not (self.strict if mode == "schema" else self.strict_tools and mode == "tool"):
+            return False
+        return not self.strict_models or any(is_model_of(model, start) for start in self.strict_models)
 
 
 def is_model_of(model: str, start: str) -> bool:

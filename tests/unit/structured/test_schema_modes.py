@@ -22,6 +22,12 @@ OPEN: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "inte
     ("provider", "model", "mode"),
     [
         ("openai", "gpt-5.4", "schema"),
+        ("openai", "gpt-4o", "schema"),
+        ("openai", "gpt-4.1-mini", "schema"),
+        ("openai", "ft:gpt-4o-mini-2024-07-18:acme", "schema"),
+        ("openai", "gpt-4-turbo", "tool"),
+        ("openai", "ft:gpt-3.5-turbo:acme", "tool"),
+        ("openai", "gpt-4o-2024-05-13", "tool"),
         ("anthropic", "claude-haiku-4-5", "schema"),
         ("anthropic", "claude-opus-4-1-20250805", "tool"),
         ("anthropic", "claude-sonnet-4-20250514", "tool"),

@@ -74,8 +74,8 @@ def support_of(provider: Provider, model: str) -> tuple[str, StructuredSupport, 
 def schema_target(provider: Provider, model: str, mode: StructuredMode, *, strict: bool | None = None) -> SchemaTarget:
     """The target of schemas for a model in one mode."""
     dialect, support, own = support_of(provider, model)
-    is_sent = mode in ("schema", "tool") and support.takes_strict(own)
-    return SchemaTarget(dialect, mode, strict, is_sent, tuple(sorted(support.keywords.items())))
+    takes_strict = support.takes_strict(mode, own)
+    return SchemaTarget(dialect, mode, strict, takes_strict, tuple(sorted(support.keywords.items())))
 
 
 def schema_for(
