@@ -19,6 +19,7 @@ from anycompletion import (
     ChatCompletionMessage,
     ChatRequest,
     Choice,
+    ConfigurationError,
     InvalidRequestError,
     JournalError,
     RateLimitError,
@@ -30,6 +31,7 @@ from anycompletion import (
     UserMessage,
 )
 from anycompletion.batch import BatchProgress, ParsedBatchRun, read_results
+from anycompletion.caching import MemoryStore, cached
 from anycompletion.structured import ParsedCompletion, ParsedResult
 from anycompletion.testing import FakeProvider, SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
@@ -303,6 +305,30 @@ async def test_tokens_of_replies_that_do_not_fit_are_counted() -> None:
     assert now.prompt_tokens == sum(usage.prompt_tokens for usage in usages)
     assert now.completion_tokens == sum(usage.completion_tokens for usage in usages)
     assert len(fake.requests) == 5
+
+
+async def test_tokens_out_of_a_cache_are_not_counted() -> None:
+    """A stored reply that does not fit would look like one that was paid for."""
+    fake = FakeProvider(MISFIT)
+    async with AsyncCompletion(providers=[fake], middleware=[cached(MemoryStore())]) as client:
+        for expected in (True, False):
+            mode: Any = "use" if expected else "only"
+            async with client.batch([item(0, cache=mode)], into=Invoice) as run:
+                assert [type(result.error) async for result in run] == [ReplyValidationError]
+            assert bool(run.progress.prompt_tokens) == expected
+
+
+async def test_an_item_that_cannot_be_sent_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown provider, or a key that is missing, would end the run of the other items."""
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    items = [item(0), item(1, model="unknown/m"), item(2, model="groq/m"), item(3)]
+    found = await results_of(FakeProvider(answers()), items)
+    assert [type(result.error) for result in found] == [
+        type(None),
+        InvalidRequestError,
+        ConfigurationError,
+        type(None),
+    ]
 
 
 async def test_replies_that_do_not_fit_do_not_slow_a_batch_down() -> None:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ..errors import ReplyError
 from ..logs import observer_failed
-from ..records import Result
+from ..records import Result, Usage
 from .journal import State
 
 _SAMPLE_INTERVAL = 1.0
@@ -102,17 +102,12 @@ class ProgressCounter:
 
     def count(self, result: Result) -> None:
         """Counts a result."""
-        completion, error = result.completion, result.error
-        if completion is None:
+        if result.completion is None:
             self._failed += 1
-            usage = error.usage if isinstance(error, ReplyError) else None
-        elif completion.info.cached:
-            self._done += 1
-            self._cached += 1
-            usage = None
         else:
             self._done += 1
-            usage = completion.usage
+            self._cached += result.completion.info.cached
+        usage = _paid_usage(result)
         if usage is not None:
             self._prompt_tokens += usage.prompt_tokens or 0
             self._completion_tokens += usage.completion_tokens or 0
@@ -174,3 +169,12 @@ class ProgressCounter:
             observer(self.snapshot())
         except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
             observer_failed("on_progress", error)
+
+
+def _paid_usage(result: Result) -> Usage | None:
+    """The tokens of a reply, also of one that does not fit its type; None for a reply out of a cache."""
+    error = result.error
+    reply = error.partial if isinstance(error, ReplyError) else result.completion
+    if reply is None or reply.info.cached:
+        return None
+    return error.usage if isinstance(error, ReplyError) else reply.usage
