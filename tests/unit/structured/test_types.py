@@ -10,6 +10,7 @@ import pickle
 import sys
 import types
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -234,6 +235,32 @@ def test_nesting_is_limited() -> None:
 def test_deep_json_is_read_tolerantly_as_well() -> None:
     """A deep reply with an integral float would exceed Python's stack."""
     assert compile_type(Node).decode(_nested(150).replace("1", "1.0").encode()).value == 1
+
+
+def _in_a_deep_stack(levels: int, work: Callable[[], object]) -> object:
+    return work() if levels == 0 else _in_a_deep_stack(levels - 1, work)
+
+
+def test_json_that_is_too_deep_for_the_stack_is_a_mismatch() -> None:
+    """A caller that is deep in its own stack would get a RecursionError for a reply."""
+    plan = compile_type(Node)
+    limit = sys.getrecursionlimit()
+    with pytest.raises(ValueMismatch, match="levels"):
+        _in_a_deep_stack(limit - 250, lambda: plan.decode(_nested(190).encode()))
+
+
+def test_an_endless_recursion_of_a_constructor_is_raised_as_it_is() -> None:
+    """A defect in the user's class would look like a wrong reply."""
+
+    @dataclass
+    class Endless:
+        value: int
+
+        def __post_init__(self) -> None:
+            self.__post_init__()
+
+    with pytest.raises(RecursionError):
+        compile_type(Endless).decode(b'{"value":1}')
 
 
 def test_a_large_reply_is_read() -> None:

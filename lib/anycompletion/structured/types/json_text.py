@@ -10,17 +10,17 @@ from ...codecs import lenient
 from ..mismatch import ValueMismatch
 
 
-def check_nesting(data: bytes) -> None:
+def check_nesting(data: bytes, max_depth: int = lenient.MAX_DEPTH) -> None:
     """Checks JSON before it is decoded.
 
     Raises:
         ValueMismatch: the JSON is nested too deeply, or has too many values.
     """
-    if len(data) > lenient.SHALLOW and lenient.may_be_large(data):
+    if max_depth < lenient.MAX_DEPTH or (len(data) > lenient.SHALLOW and lenient.may_be_large(data)):
         try:
-            lenient.check_structure(data)
+            lenient.check_structure(data, max_depth=max_depth)
         except lenient.NotJSONError:
-            expected = f"JSON of at most {lenient.MAX_DEPTH} levels and {lenient.MAX_SEPARATORS:,} values"
+            expected = f"JSON of at most {max_depth} levels and {lenient.MAX_SEPARATORS:,} values"
             raise ValueMismatch(expected, "json") from None
 
 

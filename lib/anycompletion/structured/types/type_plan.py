@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 import msgspec
 
-from ..mismatch import ValueMismatch
 from .collection_types import ArrayType
 from .json_text import check_nesting, read_json
 from .type_compiler import TypeCompiler
@@ -18,6 +17,9 @@ from .type_node import SchemaDefs, TypeNode, convert, schema_name
 from .type_signature import type_name, type_signature
 
 T = TypeVar("T")
+
+_DEEP = 20
+"""Levels of JSON that are read whatever the stack: a deeper one may be what exceeded it."""
 
 _WRAPPER = "value"
 """The member of the object around a root that is no object."""
@@ -58,6 +60,14 @@ class CompiledType:
         """The value of JSON text."""
         check_nesting(data)
         try:
+            return self._decode(data)
+        except RecursionError:
+            # Deep JSON, read by a caller that is deep in its own stack; a constructor may recurse of itself, too.
+            check_nesting(data, _DEEP)
+            raise
+
+    def _decode(self, data: bytes) -> Any:
+        try:
             decoded: Any = self.decode_wire(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             wire_value = self._decode_tolerantly(data)
@@ -69,10 +79,7 @@ class CompiledType:
         plain = read_json(data)
         if self.wrapped and isinstance(plain, dict) and _WRAPPER in plain:
             plain = cast("dict[str, Any]", plain)[_WRAPPER]
-        try:
-            return convert(self.node.fit(plain), self.node.wire)
-        except RecursionError:
-            raise ValueMismatch("JSON with fewer levels", "json") from None
+        return convert(self.node.fit(plain), self.node.wire)
 
 
 @attrs.frozen(eq=False)
