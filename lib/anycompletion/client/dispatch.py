@@ -12,11 +12,11 @@ import attrs
 from ..calls import Call, CallPlan
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
-from ..logs import log
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider, apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..validation import check_option_values, with_call_ids
+from .branches import branches_of, log_end, logged
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, plan_call
 from .state import ClientState
@@ -129,7 +129,7 @@ class CallDispatcher:
         from ..streaming.missing_choices import complete_choices  # noqa: PLC0415
 
         several = len(calls) > 1
-        return _logged(calls, gather([call.complete for call in calls]) if several else complete_choices(calls[0]))
+        return logged(calls, gather([call.complete for call in calls]) if several else complete_choices(calls[0]))
 
     def stream(
         self,
@@ -170,7 +170,7 @@ class CallDispatcher:
         source = CallChunks(calls[0]) if is_plain else self.chunks_of(calls)
         reply = make(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
         if not isinstance(source, CallChunks):
-            _log_end(calls, reply)
+            log_end(calls, reply)
         return reply
 
     def complete_again(
@@ -384,33 +384,5 @@ class CallDispatcher:
                 request, plan.param_support, report, stream=target.stream, provider=target.provider
             )
         if request.n is not None:
-            return _branches(plan, request, warnings, started)
+            return branches_of(plan, request, warnings, started)
         return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]
-
-
-def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started: float) -> list[Call]:
-    """The calls of a request with `n`: one, or `n` where the provider has no `n` of its own."""
-    count, support, target = cast("int", request.n), plan.param_support.get("n"), plan.target
-    if support is None or support.support != "fanned_out":
-        count = 1
-    elif count != 1 or not support.takes_no_op:
-        request = attrs.evolve(request, n=None)
-    infos = [ReplyInfo(target.provider, target.model, warnings=[*warnings]) for _ in range(count)]
-    return [Call(plan, request, info, started) for info in infos]
-
-
-async def _logged(calls: list[Call], reply: Awaitable[ChatCompletion]) -> ChatCompletion:
-    """The reply of several calls that make one logical call, whose end is logged once."""
-    for call in calls:
-        call.is_part = True
-    completion = await reply
-    calls[0].log_finished(completion.usage, completion.info)
-    return completion
-
-
-def _log_end(calls: list[Call], stream: CompletionStream) -> None:
-    """The same for a stream; failures are logged where they happen."""
-    for call in calls:
-        call.is_part = True
-    if log.isEnabledFor(calls[0].plan.log_level):
-        stream.on_end(lambda reply, error: calls[0].log_finished(reply.usage, reply.info) if error is None else None)
