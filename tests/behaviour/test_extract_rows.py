@@ -70,12 +70,19 @@ async def test_a_thousand_rows_are_extracted_although_the_program_was_killed(tmp
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "text"), *((f"m{n}", text_of(n)) for n in range(ROWS))])
     command = (sys.executable, "-W", "error", str(PROGRAM), str(source))
-    async with SimulatorServer(reply=reply, latency=0.02) as simulator:
+    async with SimulatorServer() as simulator:
+
+        def reply_until_killed(body: Any) -> str:
+            if len(simulator.requests) > ROWS // 2:
+                simulator.latency = 60  # so that the program cannot end before it is killed
+            return reply(body)
+
+        simulator.reply = reply_until_killed
         environment = environment_of(simulator)
         await killed_after(300, journal, *command, environment=environment, folder=tmp_path)
         stored = {json.loads(line)["custom_id"] for line in journal.read_bytes().splitlines(keepends=True)[:300]}
         simulator.requests.clear()
-        simulator.latency = 0
+        simulator.reply, simulator.latency = reply, 0
         status, output, errors = await run_command(*command, environment=environment, folder=tmp_path)
         asked = {f"m{number_in(request.body)}" for request in simulator.requests}
     assert (status, output) == (0, f"{ROWS} rows in {table}\n"), errors
