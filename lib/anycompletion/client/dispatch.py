@@ -74,7 +74,7 @@ class CallDispatcher:
         self.warnings = warnings
         """What was dropped from the options on the way here."""
         self.plans = PlanCache()
-        self._providers: dict[str, tuple[Provider, str]] = {}
+        self._providers: dict[str, tuple[Provider, str, bool]] = {}
         self.routes: RoutePlanner | None = None
         """Plans the calls that take a route; None where the client has no routes and no call had fallbacks."""
         if state.config.routes or "fallbacks" in defaults:
@@ -185,16 +185,24 @@ class CallDispatcher:
             options = checked | OptionValues({"timeout": attrs.evolve(timeout, total=left)})
         return self.complete(request, options, started, on_load_refusal)
 
-    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
-        """The provider of a model, and the model as it is written after the provider's name.
+    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str, bool]:
+        """The provider of a model, the model as it is written after the provider's name, and whether that is a route.
+
+        Of a route, they are those of its first target.
 
         Raises:
             InvalidRequestError: no such provider.
         """
+        if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
+            from .routed_calls import first_provider  # noqa: PLC0415 (as in `complete`)
+
+            first = first_provider(self, model, options)
+            if first is not None:
+                return (*first, True)
         found = self._providers.get(model) if options is NO_OPTIONS else None
         if found is None:
             named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
-            found = resolve_model(model, named, self.state.providers)
+            found = (*resolve_model(model, named, self.state.providers), False)
             if options is NO_OPTIONS and len(self._providers) < _MAX_PROVIDERS:
                 self._providers[model] = found
         return found

@@ -111,8 +111,8 @@ class RoutePlanner:
         Raises:
             CompletionError: there is no key, or an option is invalid.
         """
-        provider = self._provider(target, options)
-        home = self._address(route.targets[0], options, self._provider(route.targets[0], options), is_home=True)
+        provider = self.provider_of(target, options)[0]
+        home = self._address(route.targets[0], options, self.provider_of(route.targets[0], options)[0], is_home=True)
         address = self._address(target, options, provider)
         settings = target_settings(target, route.settings, self._defaults, options, address, home)
         state, model = self._state, target.model
@@ -121,9 +121,10 @@ class RoutePlanner:
         plan.warnings = (*plan.warnings, *settings.warnings)
         return plan, settings
 
-    def _provider(self, target: FlatTarget, options: OptionValues) -> Provider:
+    def provider_of(self, target: FlatTarget, options: OptionValues) -> tuple[Provider, str]:
+        """The provider of a target, and the target's model as it is written after the provider's name."""
         given = (options.get("provider") or self._defaults.get("provider")) if target.is_own_model else None
-        return resolve_model(target.model, given, self._state.providers)[0]
+        return resolve_model(target.model, given, self._state.providers)
 
     def _address(
         self, target: FlatTarget, options: OptionValues, provider: Provider, *, is_home: bool = False

@@ -11,6 +11,7 @@ from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
 from ..dialects.base import Target
 from ..options import NO_OPTIONS, OptionValues, Timeout
+from ..providers import Provider
 from ..records import ChatCompletion, ChatRequest
 from ..routing.flat_route import FlatRoute
 from ..routing.planned import EncodedVisit, PlannedTarget
@@ -70,6 +71,10 @@ class RouteCalls:
     def encode(self, planned: PlannedTarget, request: ChatRequest, left: float | None, started: float) -> EncodedVisit:
         """The calls of a visit."""
         plan, dispatcher = planned.plan, self._dispatcher
+        if request.reply_schema is not None:
+            from ..structured.route_requests import request_for_target  # noqa: PLC0415 (for typed calls only)
+
+            request = request_for_target(request, *self._planner.provider_of(planned.target, self._options))
         if self._options is not NO_OPTIONS:
             plan, _ = self._planner.plan(self._route, planned.target, self._options, stream=self._stream)
         limit = planned.visit_total
@@ -115,6 +120,18 @@ def routed_call(
     )
 
 
+def first_provider(dispatcher: VisitDispatcher, model: str, options: OptionValues) -> tuple[Provider, str] | None:
+    """The provider of the first target of a route, and the target's model without its name; None for no route.
+
+    Raises:
+        InvalidRequestError: an option is invalid.
+    """
+    planner = dispatcher.load_routes()
+    checked = options if options is NO_OPTIONS else check_option_values(options)
+    route = planner.route_of(model, checked)
+    return None if route is None else planner.provider_of(route.targets[0], checked)
+
+
 def routed_target(
     dispatcher: VisitDispatcher, request: ChatRequest, options: OptionValues, stream: bool
 ) -> Target | None:
@@ -130,4 +147,4 @@ def routed_target(
     return attrs.evolve(target, route=call.route.name, route_digest=call.route.digest)
 
 
-__all__ = ["RoutedChunks", "routed_call", "routed_reply", "routed_target"]
+__all__ = ["RoutedChunks", "first_provider", "routed_call", "routed_reply", "routed_target"]

@@ -67,6 +67,9 @@ class ChatRequest(Record):
     """Fields of the JSON body that only the provider knows."""
     custom_id: str | None = field(default=None, kw_only=True)
     """Id of the request in a batch; it is not sent."""
+    reply_schema: Mapping[str, Any] | None = hidden(default=None, repr=False, kw_only=True)
+    """What a typed call over a route asks for, in the form of no provider, so that each target is asked in its own. It
+    is not sent."""
     _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
     """The result of `given`, while the fields cannot have changed since."""
 
@@ -115,7 +118,7 @@ class ChatRequest(Record):
 PARAM_NAMES: tuple[str, ...] = tuple(
     attribute.name
     for attribute in attrs.fields(ChatRequest)
-    if attribute.name not in ("model", "messages", "extra_body", "custom_id", "_given")
+    if attribute.name not in ("model", "messages", "extra_body", "custom_id", "reply_schema", "_given")
 )
 """Names of the wire parameters, in the order of the record's fields."""
 

@@ -34,8 +34,11 @@ _MAX_REASKS = 100
 class ProviderLookup(Protocol):
     """The part of a client that knows its providers."""
 
-    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str]:
-        """The provider of a model, and the model as it is written after the provider's name."""
+    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str, bool]:
+        """The provider of a model, the model as it is written after the provider's name, and whether that is a route.
+
+        Of a route, they are those of its first target.
+        """
         ...
 
 

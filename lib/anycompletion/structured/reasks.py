@@ -9,11 +9,10 @@ from typing import TypeAlias, TypeVar
 import attrs
 
 from ..errors import BadRequestError, CompletionError, ReplyValidationError
-from ..providers.structured_support import StructuredMode
 from ..records import ChatCompletion, ChatRequest, Usage
 from .parsed_completion import ParsedCompletion
 from .reply_type import ReplyType, TypedRequest
-from .requests import ANSWER, reask_request
+from .requests import ANSWER, calls_answer, reask_request
 
 T = TypeVar("T")
 
@@ -77,7 +76,7 @@ async def _complete_again(
         if sent is None:
             # With the last reply only: with all of them, the cost would grow with the square of the re-asks.
             text = "" if failed.partial is None else failed.partial.text
-            request = reask_request(typed.request, text, _problem(failed, typed.mode))
+            request = reask_request(typed.request, text, _problem(failed, typed.request))
             earlier, reasks = failed, reasks + 1
             sent = send(request, reasks)
         try:
@@ -95,11 +94,11 @@ async def _complete_again(
             failed = error.with_traceback(None)
 
 
-def _problem(failed: ReplyValidationError, mode: StructuredMode) -> str:
+def _problem(failed: ReplyValidationError, request: ChatRequest) -> str:
     """What the model gets to know of its reply; here the words of a check are what helps it."""
     again = (
         f"Call {ANSWER} again, with all of it corrected."
-        if mode == "tool"
+        if calls_answer(request)
         else "Reply again, with all of it corrected."
     )
     what = failed.expected if failed.kind == "value" else f"expected {failed.expected}"

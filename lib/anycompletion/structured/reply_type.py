@@ -18,6 +18,7 @@ from .parsed_choices import parsed_completion
 from .parsed_completion import ParsedCompletion
 from .reading import read_value
 from .requests import typed_request
+from .route_requests import neutral_request
 from .schemas import PreparedSchema, forces_tool, resolve_mode, schema_for
 from .types import TypePlan, compile_type
 
@@ -46,17 +47,23 @@ class ReplyType(msgspec.Struct, Generic[T], frozen=True, eq=False):
     strict: bool | None = None
     validate: Callable[[T], object] | None = None
 
-    def typed(self, request: ChatRequest, provider: Provider, model: str) -> TypedRequest:
+    def typed(self, request: ChatRequest, provider: Provider, model: str, is_routed: bool = False) -> TypedRequest:
         """A validated request as one for a value of this type.
 
         Args:
             request: without tools and `response_format`.
             provider: the provider.
             model: the model as the caller wrote it after the provider's name: it may name a variant.
+            is_routed: whether the call takes a route, so that the targets have requests of their own.
 
         Raises:
             UnsupportedParameterError: the provider has no such mode, or cannot be strict with this type.
         """
+        if is_routed:
+            # Replies are read as in tool mode: the arguments of a call, or else a text as of a prompt.
+            return TypedRequest(
+                neutral_request(request, self.plan.name, self.plan.schema, self.mode, self.strict), "tool"
+            )
         mode, prepared = self._prepared(provider, model)
         forced = mode != "tool" or forces_tool(provider, model, request.given())
         typed = typed_request(request, self.plan.name, prepared.schema, mode, strict=prepared.strict, forced=forced)

@@ -74,6 +74,7 @@ def typed_request(
 def _with(request: ChatRequest, messages: Sequence[Message], params: dict[str, Any]) -> ChatRequest:
     """A request with other messages and parameters; `attrs.evolve` takes three times as long."""
     changed = ChatRequest(request.model, messages, **params, extra_body=request.extra_body, custom_id=request.custom_id)
+    changed.reply_schema = request.reply_schema
     changed.cache_given(params)
     return changed
 
@@ -85,6 +86,18 @@ def _instructed(messages: Sequence[Message], text: str) -> list[Message]:
         len(messages),
     )
     return [*messages[:leading], SystemMessage(text), *messages[leading:]]
+
+
+def plain_request(request: ChatRequest) -> ChatRequest:
+    """A typed request without what `typed_request` added."""
+    messages = [each for each in cast("Sequence[Message]", request.messages) if not _is_instruction(each)]
+    added = ("response_format", "tools", "tool_choice")
+    return _with(request, messages, {name: value for name, value in request.given().items() if name not in added})
+
+
+def _is_instruction(message: Message) -> bool:
+    text = message.content if isinstance(message, SystemMessage) else None
+    return isinstance(text, str) and (text == _TOOL_INSTRUCTION or text.startswith(f"{_INSTRUCTION}\n\n"))
 
 
 def sent_schema(request: ChatRequest) -> Mapping[str, Any] | None:
