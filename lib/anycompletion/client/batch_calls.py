@@ -11,7 +11,8 @@ from ..options import OptionValues, Timeout
 from ..providers import resolve_model
 from ..records import ChatCompletion, ChatRequest
 from ..validation import check_option_values
-from .dispatch import CallDispatcher, OnLoadRefusal
+from .dispatch import CallDispatcher
+from .typed_dispatch import OnLoadRefusal
 
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency

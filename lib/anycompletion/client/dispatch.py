@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from ..calls import Call, CallPlan
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
-from ..options import NO_OPTIONS, OptionValues, Timeout
+from ..options import NO_OPTIONS, OptionValues
 from ..providers import Provider, apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..validation import check_option_values, with_call_ids
@@ -20,6 +19,7 @@ from .branches import branches_of, log_end, logged
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, plan_call
 from .state import ClientState
+from .typed_dispatch import OnLoadRefusal, TypedCallMethods
 
 if TYPE_CHECKING:
     from ..calls.chunk_source import ChunkSource
@@ -33,16 +33,8 @@ if TYPE_CHECKING:
 _FOR_MIDDLEWARE = ("tags", "cache")
 """Options of a view that middleware uses."""
 
-OnLoadRefusal: TypeAlias = Callable[[], None] | None
 
-_MAX_PROVIDERS = 256
-"""Models whose provider a dispatcher remembers for typed calls."""
-
-_SHORTEST = 1e-3
-"""Seconds of a total timeout that has run out, because there are none of 0."""
-
-
-class CallDispatcher:
+class CallDispatcher(TypedCallMethods):
     """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
 
     __slots__ = (
@@ -172,40 +164,6 @@ class CallDispatcher:
         if not isinstance(source, CallChunks):
             log_end(calls, reply)
         return reply
-
-    def complete_again(
-        self, request: ChatRequest, options: OptionValues, started: float, on_load_refusal: OnLoadRefusal = None
-    ) -> Awaitable[ChatCompletion]:
-        """One more reply of the call that began at `started`, on the loop's clock, within the same total timeout."""
-        checked = check_option_values(options)
-        timeout: Timeout = (self.defaults | checked)["timeout"]
-        if self._chain(options) and timeout.total is not None:
-            # Calls behind middleware have a time of their own, which here is what is left.
-            left = max(started + timeout.total - asyncio.get_running_loop().time(), _SHORTEST)
-            options = checked | OptionValues({"timeout": attrs.evolve(timeout, total=left)})
-        return self.complete(request, options, started, on_load_refusal)
-
-    def provider_of(self, model: str, options: OptionValues) -> tuple[Provider, str, bool]:
-        """The provider of a model, the model as it is written after the provider's name, and whether that is a route.
-
-        Of a route, they are those of its first target.
-
-        Raises:
-            InvalidRequestError: no such provider.
-        """
-        if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            from .routed_calls import first_provider  # noqa: PLC0415 (as in `complete`)
-
-            first = first_provider(self, model, options)
-            if first is not None:
-                return (*first, True)
-        found = self._providers.get(model) if options is NO_OPTIONS else None
-        if found is None:
-            named = "azure" if options.get("azure") else options.get("provider") or self.defaults.get("provider")
-            found = (*resolve_model(model, named, self.state.providers), False)
-            if options is NO_OPTIONS and len(self._providers) < _MAX_PROVIDERS:
-                self._providers[model] = found
-        return found
 
     def chunks_of(self, calls: list[Call]) -> ChunkSource:
         """The chunks of the branches of a logical call, which are sent when it is opened."""

@@ -17,7 +17,8 @@ from ..structured.parse import SET_BY_PARSE, checked_reasks, with_refresh
 from ..structured.reasks import complete_typed
 from ..structured.reply_type import reply_type
 from .batch_calls import BatchCalls
-from .dispatch import CallDispatcher, OnLoadRefusal
+from .dispatch import CallDispatcher
+from .typed_dispatch import OnLoadRefusal
 
 
 class ParsedBatchCalls(BatchCalls):

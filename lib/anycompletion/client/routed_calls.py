@@ -23,15 +23,19 @@ from .route_planning import RoutePlanner
 from .state import ClientState
 
 
-class VisitDispatcher(Protocol):
-    """The part of `CallDispatcher` that makes a visit's calls."""
-
-    state: ClientState
-    defaults: OptionValues
+class RouteLoader(Protocol):
+    """The part of `CallDispatcher` that knows its routes."""
 
     def load_routes(self) -> RoutePlanner:
         """The planner of routes."""
         ...
+
+
+class VisitDispatcher(RouteLoader, Protocol):
+    """The part of `CallDispatcher` that makes a visit's calls."""
+
+    state: ClientState
+    defaults: OptionValues
 
     def calls(
         self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float, plan: CallPlan | None
@@ -120,7 +124,7 @@ def routed_call(
     )
 
 
-def first_provider(dispatcher: VisitDispatcher, model: str, options: OptionValues) -> tuple[Provider, str] | None:
+def first_provider(dispatcher: RouteLoader, model: str, options: OptionValues) -> tuple[Provider, str] | None:
     """The provider of the first target of a route, and the target's model without its name; None for no route.
 
     Raises:
