@@ -164,6 +164,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.client.model_list": "few programs list models",
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,
+        "anycompletion.structured.route_requests": "for typed calls over routes only",
         "anycompletion.structured.parsed_stream": _TYPES,
         **dict.fromkeys(
             (
