@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import (
@@ -245,6 +247,24 @@ def test_a_typed_dict_of_typing_extensions_is_one() -> None:
     assert plan.schema["required"] == ["city"]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax is that of Python 3.12")
+def test_type_parameters_in_brackets_are_read() -> None:
+    """Generic classes and type aliases in the syntax of Python 3.12 would be refused."""
+    names: dict[str, Any] = {"__name__": "new_syntax", "dataclass": dataclass}
+    sys.modules["new_syntax"] = module = types.ModuleType("new_syntax")
+    source = "type Maybe[T] = T | None\n@dataclass\nclass Link[T]:\n    item: T\n    next: 'Maybe[Link[T]]' = None"
+    exec(source, names)
+    vars(module).update(names)
+    try:
+        link = names["Link"]
+        value = link(1, link(2))
+        plan = compile_type(link[int])
+        assert plan.decode(plan.encode(value)) == value
+        assert plan.schema["properties"]["item"] == {"type": "integer"}
+    finally:
+        del sys.modules["new_syntax"]
+
+
 def test_docstrings_are_descriptions_unless_they_are_generated() -> None:
     """The model would not see the description of a class, or see the signature of a dataclass as one."""
     assert compile_type(Tour).schema["description"] == "A walk through a city.\n\nWith stops."
@@ -334,7 +354,13 @@ class _Odd(enum.Enum):
     A = (1, 2)
 
 
+class _Empty(enum.Enum):
+    pass
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
+    "list instead of a type": ([int], "into: $: values of [<class 'int'>] cannot be read from JSON"),
+    "enum without members": (_Empty, "into: $: an enum without members has no values"),
     "function in a class": (_Handler, "into: $.steps[]: values of Callable cannot be read from JSON"),
     "plain class": (dict[str, _Plain], "into: $[...]: values of _Plain cannot be read from JSON"),
     "value": (5, "into: $: values of 5 cannot be read from JSON"),

@@ -98,6 +98,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "list and class": (Soup | Numbers, Numbers([1])),
     "generic model in a union": (Page[int] | Soup, Page[int](items=[1])),
     "discriminator": (Annotated[Cat | Bird, pydantic.Field(discriminator="kind")], Bird()),
+    "described model and dict": (Annotated[Step, "one"] | dict[str, int], {"a": 1}),
     "model and dict": (Step | dict[str, int], {"a": 1}),
 }
 """Case → type and value."""

@@ -35,6 +35,10 @@ class AnnotatedType(TypeNode):
         self._has_limits = notes.limits != ValueLimits()
         self.build = self._checked if self._has_limits else inner.build
 
+    def require_fit(self) -> None:
+        """Lets the type check all."""
+        self.inner.require_fit()
+
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
         """The schema of the type, with the limits and notes."""
         schema = self.inner.schema(defs)

@@ -18,12 +18,14 @@ def json_values(values: Iterable[Any]) -> list[Any]:
     """The values, enum members as what they stand for in JSON.
 
     Raises:
-        TypeError: a value is no text, number, boolean or null.
+        TypeError: a value is no text, number, boolean or null, or there is none.
     """
     found = [value.value if isinstance(value, enum.Enum) else value for value in values]
     for value in found:
         if type(value) not in _JSON_TYPES:
             raise TypeError(f"the value {value!r} is no text, number, boolean or None")
+    if not found:
+        raise TypeError("an enum without members has no values")
     return found
 
 

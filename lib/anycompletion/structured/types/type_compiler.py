@@ -69,6 +69,8 @@ class TypeCompiler:
             return self.compile(*_resolved(hint, variables), path)
         if hint is Any or hint is object:
             return AnyType()
+        if type(hint).__hash__ is None:  # a list or dict instead of a type
+            _refuse(path, f"values of {hint!r:.100} cannot be read from JSON")
         if hint is None:
             return ScalarType(NONE_TYPE)
         if is_scalar(hint):

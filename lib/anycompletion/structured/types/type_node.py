@@ -54,6 +54,10 @@ class TypeNode:
     must_fit = False
     """Whether `fit` has to check all, because a union tries its members."""
 
+    def require_fit(self) -> None:
+        """Lets `fit` check all that there is to check, for a union that tries its members."""
+        self.must_fit = True
+
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
         """The JSON Schema; classes are references to definitions."""
         raise NotImplementedError

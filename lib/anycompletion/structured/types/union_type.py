@@ -41,7 +41,8 @@ class UnionType(TypeNode):
             self.wire = Any
             self.build = self.read
             for member in self.members:
-                member.must_fit = member.tag is None
+                if member.tag is None:
+                    member.require_fit()
 
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
         """The schemas of the members."""
