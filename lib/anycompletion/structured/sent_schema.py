@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..providers import known_providers, resolve_model
@@ -48,4 +49,4 @@ def response_schema(into: object, *, provider: str = "openai", strict: bool | No
     row, model = (rows[name], "") if not slash and name in rows else resolve_model(provider, None, rows)
     schema = compile_type(into).schema
     mode = resolve_mode(row, model, schema, strict=strict)
-    return schema_for(row, model, schema, mode=mode, strict=strict).schema
+    return copy.deepcopy(schema_for(row, model, schema, mode=mode, strict=strict).schema)

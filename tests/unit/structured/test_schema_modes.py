@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from anycompletion import UnsupportedParameterError
+from anycompletion import ConfigurationError, InvalidRequestError, Provider, UnsupportedParameterError
 from anycompletion.providers import PROVIDERS
-from anycompletion.structured.schemas import resolve_mode
+from anycompletion.structured import StructuredSupport
+from anycompletion.structured.schemas import forces_tool, resolve_mode, schema_for
 
 PLAIN: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 MIXED: dict[str, Any] = {
@@ -65,3 +66,83 @@ def test_a_mode_that_the_provider_lacks_is_refused(provider: str, model: str, mo
     with pytest.raises(UnsupportedParameterError, match="mode: ") as caught:
         resolve_mode(PROVIDERS[provider], model, PLAIN, mode=mode)
     assert caught.value.param == "mode"
+
+
+def test_a_type_with_too_many_levels_is_refused() -> None:
+    """A type without end would end the call with an error about Python's stack."""
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(2_000):
+        deep = {"type": "object", "properties": {"inner": deep}, "required": ["inner"]}
+    with pytest.raises(InvalidRequestError, match="too many levels") as caught:
+        schema_for(PROVIDERS["openai"], "gpt-5.4", deep)
+    assert caught.value.param == "into"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "params", "forced"),
+    [
+        ("openai", "gpt-5.4", {"reasoning_effort": "high"}, True),
+        ("anthropic", "claude-3-7-sonnet", {}, True),
+        ("anthropic", "claude-3-7-sonnet", {"reasoning_effort": "none"}, True),
+        ("anthropic", "claude-3-7-sonnet", {"reasoning_effort": "low"}, False),
+        ("anthropic", "claude-3-7-sonnet", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, False),
+        ("bedrock", "us.anthropic.claude-3-7-sonnet", {"thinking": {"type": "disabled"}}, True),
+        ("ollama", "qwen3", {}, False),
+    ],
+)
+def test_a_tool_is_demanded_where_it_can_be(provider: str, model: str, params: dict[str, Any], forced: bool) -> None:
+    """A call that thinks would be answered with a 400, and a tool that could be demanded only be offered."""
+    assert forces_tool(PROVIDERS[provider], model, params) is forced
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "mode", "strict"),
+    [
+        ("openai", "gpt-5.4", "schema", True),
+        ("openai", "gpt-5.4", "tool", True),
+        ("mistral", "mistral-large-latest", "schema", True),
+        ("mistral", "mistral-large-latest", "tool", None),
+        ("groq", "openai/gpt-oss-120b", "schema", True),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "schema", None),
+        ("vllm", "qwen3", "schema", None),
+        ("anthropic", "claude-haiku-4-5", "schema", None),
+        ("openai", "gpt-5.4", "json", None),
+    ],
+)
+def test_strict_is_sent_where_it_is_known(provider: str, model: str, mode: Any, strict: bool | None) -> None:
+    """A provider would refuse a member that it does not know, or not enforce a schema that it could."""
+    assert schema_for(PROVIDERS[provider], model, PLAIN, mode=mode).strict is strict
+    asked = schema_for(PROVIDERS[provider], model, PLAIN, mode=mode, strict=False).strict
+    assert asked is (None if strict is None else False)
+
+
+def test_tools_of_open_models_have_no_references() -> None:
+    """A model whose prompt shows tools without their definitions would not see the type of a field."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"first": {"$ref": "#/$defs/Part"}, "tree": {"$ref": "#/$defs/Tree", "description": "all of it"}},
+        "required": ["first", "tree"],
+        "$defs": {"Part": PLAIN, "Tree": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Tree"}}}},
+    }
+    sent = schema_for(PROVIDERS["groq"], "openai/gpt-oss-120b", schema, mode="tool").schema
+    assert sent["properties"]["first"]["properties"] == PLAIN["properties"]
+    assert list(sent["$defs"]) == ["Tree"]  # which has no end without a reference
+    assert "Part" in schema_for(PROVIDERS["anthropic"], "claude-3-7-sonnet", schema, mode="tool").schema["$defs"]
+
+
+@pytest.mark.parametrize("value", ["sometimes", "auto", 1, None])
+def test_an_unknown_mode_of_a_row_is_refused(value: Any) -> None:
+    """A misspelled mode would count as another one at the first typed reply."""
+    with pytest.raises(ConfigurationError, match="structured: expected"):
+        Provider("acme", "https://api.acme.example/v1", structured=value)
+
+
+def test_a_row_takes_a_mode_or_a_support() -> None:
+    """The documented form of a row would be refused."""
+    short = Provider("acme", "https://api.acme.example/v1", structured="schema")
+    assert short.structured == StructuredSupport("schema")
+    assert resolve_mode(short, "any", PLAIN) == "schema"
+    assert resolve_mode(Provider("acme", "https://api.acme.example/v1"), "any", PLAIN) == "prompt"
+    by_model = StructuredSupport("schema", models={"tiny-": "json"})
+    row = Provider("acme", "https://api.acme.example/v1", structured=by_model)
+    assert [resolve_mode(row, model, PLAIN) for model in ("large-1", "tiny-1")] == ["schema", "json"]

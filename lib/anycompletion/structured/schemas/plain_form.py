@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ...errors import InvalidRequestError
 from .schema_nodes import Schema, as_names, as_schema, definitions, target_name, with_children, with_flat_union
 
 _UNUSED = frozenset(
@@ -38,8 +39,15 @@ _LOWER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties
 
 
 def plain_form(schema: Schema) -> Schema:
-    """The schema in the plain form; the schema itself is not changed."""
-    return as_schema(_plain(schema, definitions(schema), ()))
+    """The schema in the plain form; the schema itself is not changed.
+
+    Raises:
+        InvalidRequestError: the type has more levels than Python's stack.
+    """
+    try:
+        return as_schema(_plain(schema, definitions(schema), ()))
+    except RecursionError:
+        raise InvalidRequestError("into: the type has too many levels", param="into") from None
 
 
 def _plain(value: Any, defs: Schema, merged: tuple[str, ...]) -> Any:

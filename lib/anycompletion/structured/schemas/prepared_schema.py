@@ -12,7 +12,7 @@ from ...providers import Provider
 from ...providers.structured_support import StructuredMode, StructuredSupport
 from .plain_form import plain_form
 from .restricted_form import SchemaRestriction
-from .schema_nodes import copied, inlined, with_object_root, without_unused_definitions
+from .schema_nodes import inlined, with_object_root, without_unused_definitions
 from .schema_rules import ANY, OPENAI, SCHEMA_RULES, TOOL_RULES, SchemaRules
 from .strict_form import exceeded_limit, open_part
 
@@ -22,6 +22,7 @@ class PreparedSchema(FrozenValue):
     """A schema as a provider is sent it."""
 
     schema: dict[str, Any]
+    """Shares parts with the schema that it was made of, so that it must not be changed."""
     strict: bool | None
     """The value of OpenAI's ``strict``; None where it is left out."""
     notes: tuple[str, ...] = ()
@@ -102,9 +103,9 @@ def prepare_schema(schema: Mapping[str, Any], target: SchemaTarget) -> PreparedS
     sent = without_unused_definitions(restriction.apply(plain))
     dropped = tuple(restriction.dropped)
     if not target.takes_strict:
-        return PreparedSchema(copied(sent), None, dropped=dropped)
+        return PreparedSchema(sent, None, dropped=dropped)
     notes = () if target.strict is False or reason is None else (f"schema not strict: {reason}",)
-    return PreparedSchema(copied(sent), is_strict, notes, dropped)
+    return PreparedSchema(sent, is_strict, notes, dropped)
 
 
 def not_strict_reason(plain: dict[str, Any]) -> str | None:

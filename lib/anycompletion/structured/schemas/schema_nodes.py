@@ -9,12 +9,21 @@ from typing import Any, TypeAlias, cast
 Schema: TypeAlias = dict[str, Any]
 
 _REF = "#/$defs/"
-_MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
-"""Keywords with schemas by name."""
-_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE = ("items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames")
-_STEPS = {"prefixItems": "[]", "items": "[]", "additionalProperties": ".*"}
-"""Keyword → its part of a path; other keywords are about the same value."""
+_STEPS: Mapping[str, str] = {
+    "properties": ".",
+    "$defs": ".$defs.",
+    "patternProperties": ".*",
+    "dependentSchemas": ".*",
+    "prefixItems": "[]",
+    "items": "[]",
+    "contains": "[]",
+    "additionalProperties": ".*",
+    "propertyNames": ".*",
+    **dict.fromkeys(("anyOf", "oneOf", "allOf", "not", "if", "then", "else"), ""),
+}
+"""Keyword with subschemas → its part of a path; "" for keywords that are about the same value."""
+_BY_NAME = frozenset(("properties", "$defs", "patternProperties", "dependentSchemas"))
+"""Those of them with subschemas by name."""
 
 _MAX_INLINED = 2_000
 """Schemas that a schema without references may have; a schema that would have more keeps its references."""
@@ -48,40 +57,48 @@ def reference(name: str) -> Schema:
     return {"$ref": _REF + name.replace("~", "~0").replace("/", "~1")}
 
 
-def children(node: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def children(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Path below the node and value of each direct subschema, those in ``$defs`` included."""
-    for keyword in _MAPS:
-        for name, child in as_schema(node.get(keyword)).items():
-            yield (f".{name}" if keyword == "properties" else f".{keyword}.{name}"), child
-    for keyword in _LISTS:
-        for child in cast("list[object]", node[keyword]) if isinstance(node.get(keyword), list) else ():
-            yield _STEPS.get(keyword, ""), child
-    for keyword in _SINGLE:
-        if isinstance(node.get(keyword), dict):
-            yield _STEPS.get(keyword, ""), node[keyword]
+    for keyword, value in node.items():
+        step = _STEPS.get(keyword)
+        if step is None:
+            continue
+        if isinstance(value, list):
+            for child in cast("list[Any]", value):
+                yield step, child
+        elif isinstance(value, dict):
+            if keyword in _BY_NAME:
+                for name, child in cast("Schema", value).items():
+                    yield step + name, child
+            else:
+                yield step, value
 
 
-def walk(schema: object, path: str = "$") -> Iterator[tuple[str, Schema]]:
+def walk(schema: object) -> Iterator[tuple[str, Schema]]:
     """All nodes with their paths, parents first; references are not followed."""
-    node = as_schema(schema)
-    yield path, node
-    for step, child in children(node):
-        yield from walk(child, path + step)
+    waiting: list[tuple[str, Any]] = [("$", schema)]
+    while waiting:
+        path, value = waiting.pop()
+        node = as_schema(value)
+        yield path, node
+        waiting += reversed([(path + step, child) for step, child in children(node)])
 
 
 def with_children(node: Schema, change: Callable[[Any, str], Any]) -> Schema:
     """A copy of the node with each direct subschema changed; `change` gets it and its path below the node."""
     changed = dict(node)
-    for keyword in _MAPS:
-        if isinstance(node.get(keyword), dict):
-            start = "." if keyword == "properties" else f".{keyword}."
-            changed[keyword] = {name: change(child, start + name) for name, child in node[keyword].items()}
-    for keyword in _LISTS:
-        if isinstance(node.get(keyword), list):
-            changed[keyword] = [change(child, _STEPS.get(keyword, "")) for child in node[keyword]]
-    for keyword in _SINGLE:
-        if isinstance(node.get(keyword), dict):
-            changed[keyword] = change(node[keyword], _STEPS.get(keyword, ""))
+    for keyword, value in node.items():
+        step = _STEPS.get(keyword)
+        if step is None:
+            continue
+        if isinstance(value, list):
+            changed[keyword] = [change(child, step) for child in cast("list[Any]", value)]
+        elif isinstance(value, dict):
+            members = cast("Schema", value)
+            is_map = keyword in _BY_NAME
+            changed[keyword] = (
+                {name: change(child, step + name) for name, child in members.items()} if is_map else change(value, step)
+            )
     return changed
 
 
@@ -98,17 +115,6 @@ def with_flat_union(node: Schema) -> Schema:
         return {**node, "anyOf": flat}
     siblings = {keyword: value for keyword, value in node.items() if keyword != "anyOf"}
     return {**as_schema(flat[0] if flat else {}), **siblings}
-
-
-def copied(value: Any) -> Any:
-    """A deep copy of JSON data."""
-    match value:
-        case dict():
-            return {name: copied(member) for name, member in cast("Schema", value).items()}
-        case list():
-            return [copied(member) for member in cast("list[Any]", value)]
-        case _:
-            return value
 
 
 # --- references -------------------------------------------------------------------------------------------------------
@@ -144,6 +150,8 @@ def cycles(defs: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 def without_unused_definitions(schema: Schema) -> Schema:
     """The schema with those ``$defs`` only that something refers to."""
     defs = definitions(schema)
+    if not defs:
+        return schema
     body = {keyword: value for keyword, value in schema.items() if keyword != "$defs"}
     used = reachable(references(body), defs)
     return {**body, "$defs": {name: defs[name] for name in defs if name in used}} if used else body
