@@ -12,6 +12,9 @@ from .types import compile_type
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+_ANY_MODEL = "any"
+"""A name that no rule about a provider's models is for."""
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -43,10 +46,10 @@ def response_schema(into: object, *, provider: str = "openai", strict: bool | No
 
     Raises:
         InvalidRequestError: the type cannot be read from JSON, or the provider is unknown.
+        UnsupportedParameterError: `strict` is asked for where it cannot be.
     """
-    name, slash, _ = provider.partition("/")
-    rows = known_providers()
-    row, model = (rows[name], "") if not slash and name in rows else resolve_model(provider, None, rows)
+    name, slash, own = provider.partition("/")
+    row, model = resolve_model(own if slash else _ANY_MODEL, name, known_providers())
     schema = compile_type(into).schema
     mode = resolve_mode(row, model, schema, strict=strict)
     return copy.deepcopy(schema_for(row, model, schema, mode=mode, strict=strict).schema)

@@ -10,7 +10,7 @@ from ...params import ParamTable
 from ...providers import Provider
 from ...providers.structured_support import STRUCTURED_MODES, ParseMode, StructuredMode
 from .plain_form import plain_form
-from .prepared_schema import not_strict_reason, schema_target, support_of
+from .prepared_schema import not_strict_reason, support_of
 from .schema_nodes import with_object_root
 from .schema_rules import SCHEMA_RULES, SchemaRules
 from .strict_form import broken_rule
@@ -40,7 +40,7 @@ def resolve_mode(
         raise UnsupportedParameterError(f"mode: {problem}; {provider.name} has {offered}", param="mode")
     if chosen == "schema":
         rules = SCHEMA_RULES.get(dialect)
-        reason = None if rules is None else has_broken_rule(schema, rules)
+        reason = None if rules is None else _broken_rule(schema, rules)
         if rules is not None and reason is not None:
             if mode != "auto":
                 text = f"{provider.name} cannot be sent this type's schema: {reason}; use mode={rules.otherwise!r}"
@@ -51,7 +51,7 @@ def resolve_mode(
     return chosen
 
 
-def has_broken_rule(schema: Mapping[str, Any], rules: SchemaRules) -> str | None:
+def _broken_rule(schema: Mapping[str, Any], rules: SchemaRules) -> str | None:
     """Why a schema cannot be sent by a format's rules, in words; None if it can."""
     if rules.open_values and rules.recursion != "none" and not rules.first_required:
         return None
@@ -84,8 +84,8 @@ def _is_unsupported(table: ParamTable, param: str) -> bool:
 
 
 def _require_strict(provider: Provider, model: str, mode: StructuredMode, schema: Mapping[str, Any]) -> None:
-    target = schema_target(provider, model, mode, strict=True)
-    if not target.takes_strict:
+    _, support, own = support_of(provider, model)
+    if not support.takes_strict(mode, own):
         text = f"{provider.name} takes no strict schema in the mode {mode!r}"
         raise UnsupportedParameterError(f"strict: {text}", param="strict")
     reason = not_strict_reason(plain_form(with_object_root(dict(schema))))

@@ -16,6 +16,9 @@ from .schema_nodes import inlined, with_object_root, without_unused_definitions
 from .schema_rules import ANY, OPENAI, SCHEMA_RULES, TOOL_RULES, SchemaRules
 from .strict_form import exceeded_limit, open_part
 
+_SHOW_DEFINITIONS = frozenset(("anthropic_messages",))
+"""Dialects whose models are shown the ``$defs`` of tools; prompts of open models leave them out."""
+
 
 @attrs.frozen(eq=False, repr=False)
 class PreparedSchema(FrozenValue):
@@ -28,41 +31,7 @@ class PreparedSchema(FrozenValue):
     notes: tuple[str, ...] = ()
     """What callers may want to know: why the schema is not strict."""
     dropped: tuple[str, ...] = ()
-    """Path and keyword of what the provider's schemas cannot say; descriptions say it where words can."""
-
-
-@attrs.frozen(eq=False, repr=False)
-class SchemaTarget(FrozenValue):
-    """All that decides how a schema is prepared, as a hashable value: targets that are equal get equal schemas."""
-
-    dialect: str
-    mode: StructuredMode
-    strict: bool | None
-    """Whether `strict` is asked for; None: where the schema allows it."""
-    takes_strict: bool
-    """Whether the provider is sent `strict` at all."""
-    keywords: tuple[tuple[str, bool], ...]
-    """`StructuredSupport.keywords`."""
-
-    @property
-    def rules(self) -> SchemaRules:
-        """The rules of the schema; a prompt may have any."""
-        match self.mode:
-            case "schema":
-                rules = SCHEMA_RULES.get(self.dialect, OPENAI)
-            case "tool":
-                rules = TOOL_RULES.get(self.dialect, ANY)
-            case "json" | "prompt":
-                rules = ANY
-        if rules.keywords is None or not self.keywords:
-            return rules
-        keywords = rules.keywords | {name for name, is_kept in self.keywords if is_kept}
-        return attrs.evolve(rules, keywords=keywords - {name for name, is_kept in self.keywords if not is_kept})
-
-    @property
-    def inlines(self) -> bool:
-        """Whether definitions stand in place of references: prompts of open models show tools without ``$defs``."""
-        return self.mode == "tool" and self.dialect != "anthropic_messages" and not self.takes_strict
+    """Path and keyword of what the provider's schemas cannot have; where words can say it, the description has it."""
 
 
 def support_of(provider: Provider, model: str) -> tuple[str, StructuredSupport, str]:
@@ -70,13 +39,6 @@ def support_of(provider: Provider, model: str) -> tuple[str, StructuredSupport, 
     name, own = provider.variant_of(model)
     spoken = provider.variants[name] if name else provider
     return spoken.dialect, spoken.structured, own
-
-
-def schema_target(provider: Provider, model: str, mode: StructuredMode, *, strict: bool | None = None) -> SchemaTarget:
-    """The target of schemas for a model in one mode."""
-    dialect, support, own = support_of(provider, model)
-    takes_strict = support.takes_strict(mode, own)
-    return SchemaTarget(dialect, mode, strict, takes_strict, tuple(sorted(support.keywords.items())))
 
 
 def schema_for(
@@ -87,25 +49,45 @@ def schema_for(
     mode: StructuredMode = "schema",
     strict: bool | None = None,
 ) -> PreparedSchema:
-    """The schema that a provider is sent for a type; `schema` itself, of the object that is sent, is not changed."""
-    return prepare_schema(schema, schema_target(provider, model, mode, strict=strict))
+    """The schema that a provider is sent for a type.
 
+    Args:
+        provider: the provider.
+        model: the provider's own name of the model; it may name a variant.
+        schema: the schema of the object that is sent; it is not changed.
+        mode: how the reply is asked for.
+        strict: whether the schema is to be strict; None: where its meaning allows it.
 
-def prepare_schema(schema: Mapping[str, Any], target: SchemaTarget) -> PreparedSchema:
-    """The same for a target; where equal targets come often, callers keep the result."""
-    rules = target.rules
+    Raises:
+        InvalidRequestError: the type has too many levels.
+    """
+    dialect, support, own = support_of(provider, model)
+    rules = _rules(dialect, mode, support.keywords)
+    takes_strict = support.takes_strict(mode, own)
     plain = without_unused_definitions(plain_form(with_object_root(dict(schema))))
-    if target.inlines:
+    if mode == "tool" and not takes_strict and dialect not in _SHOW_DEFINITIONS:
         plain = inlined(plain)
     reason = not_strict_reason(plain) if rules.all_required else None
-    is_strict = rules.all_required and reason is None and target.strict is not False
+    is_strict = rules.all_required and reason is None and strict is not False
     restriction = SchemaRestriction(rules, nullable=is_strict)
     sent = without_unused_definitions(restriction.apply(plain))
-    dropped = tuple(restriction.dropped)
-    if not target.takes_strict:
-        return PreparedSchema(sent, None, dropped=dropped)
-    notes = () if target.strict is False or reason is None else (f"schema not strict: {reason}",)
-    return PreparedSchema(sent, is_strict, notes, dropped)
+    notes = (f"schema not strict: {reason}",) if takes_strict and reason is not None and strict is not False else ()
+    return PreparedSchema(sent, is_strict if takes_strict else None, notes, tuple(restriction.dropped))
+
+
+def _rules(dialect: str, mode: StructuredMode, keywords: Mapping[str, bool]) -> SchemaRules:
+    """The rules of the schemas of a mode, with a row's own keywords; a prompt may have any."""
+    match mode:
+        case "schema":
+            rules = SCHEMA_RULES.get(dialect, OPENAI)
+        case "tool":
+            rules = TOOL_RULES.get(dialect, ANY)
+        case "json" | "prompt":
+            rules = ANY
+    if rules.keywords is None or not keywords:
+        return rules
+    kept = rules.keywords | {name for name, is_kept in keywords.items() if is_kept}
+    return attrs.evolve(rules, keywords=kept - {name for name, is_kept in keywords.items() if not is_kept})
 
 
 def not_strict_reason(plain: dict[str, Any]) -> str | None:
