@@ -27,13 +27,15 @@ from anycompletion import (
     ReplyTruncatedError,
     ReplyValidationError,
     Result,
+    ServiceUnavailableError,
     UnsupportedParameterError,
     UserMessage,
 )
 from anycompletion.batch import BatchProgress, ParsedBatchRun, read_results
 from anycompletion.caching import MemoryStore, cached
+from anycompletion.routing import Route
 from anycompletion.structured import ParsedCompletion, ParsedResult
-from anycompletion.testing import FakeProvider, SimulatorServer
+from anycompletion.testing import FakeProvider, ParsedReply, SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
@@ -236,6 +238,23 @@ async def test_a_batch_may_have_several_providers() -> None:
         async with client.batch(items, into=Order) as run:
             found = [result async for result in run]
     assert [type(result.unwrap().parsed) for result in found] == [Order] * len(models)
+
+
+@posix
+async def test_items_over_routes_and_with_fallbacks_have_values(tmp_path: Path) -> None:
+    """The items of a route would be asked in the form of its first target only."""
+    down, path = FakeProvider(*[ServiceUnavailableError("down")] * 2), tmp_path / "invoices.jsonl"
+    other = FakeProvider(*(ParsedReply(invoice(number)) for number in range(2)), name="anthropic")
+    models = ["openai/m", "anthropic/claude-haiku-4-5"]
+    items = [item(0, model="fast"), item(1, fallbacks=models[1:])]
+    async with (
+        AsyncCompletion(providers=[down, other], routes={"fast": Route(models)}, max_retries=0) as client,
+        client.batch(items, into=Invoice, concurrency=1, journal=path) as run,
+    ):
+        found = [result.unwrap() async for result in run]
+    assert [(reply.parsed, reply.info.provider) for reply in found] == [(invoice(n), "anthropic") for n in range(2)]
+    assert [result.parsed for result in read_results(path, into=Invoice)] == [invoice(0), invoice(1)]
+    assert all("output_config" in request.body for request in other.requests)
 
 
 @pytest.mark.parametrize("into", [int, list[Order], Order | Invoice, dict[str, int]])
