@@ -53,7 +53,7 @@ async def ask(client: AsyncCompletion, model: str, text: str) -> None:
 
 async def main() -> None:
     async with AsyncCompletion() as client:
-        for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5", "groq/llama-3.3-70b-versatile"):
+        for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5", "cohere/command-a"):
             await ask(client, model, "Something with carrots.")
     print("schema:", sorted(response_schema(Recipe | Soup, provider="anthropic")["properties"]))
 
