@@ -636,6 +636,15 @@ async def test_a_batch_counts_stored_replies_apart(client: AsyncCompletion) -> N
     assert sum(bool(result.completion and result.completion.info.cached) for result in results) == 2
 
 
+async def test_stored_replies_do_not_raise_the_concurrency_of_a_batch(client: AsyncCompletion) -> None:
+    """Stored replies would have a batch send hundreds of requests at once."""
+    await client.create(MODEL, "Hi")
+    async with client.batch([{"model": MODEL, "messages": "Hi"}] * 200) as run:
+        async for result in run:
+            assert result.unwrap().info.cached
+        assert client.stats().providers["openai"].adaptive_limit == 16
+
+
 async def test_a_journal_marks_stored_replies(tmp_path: Path, client: AsyncCompletion) -> None:
     """A ledger that is made of a journal would count stored replies as paid for."""
     from anycompletion.batch import read_results  # noqa: PLC0415 (the only test that reads a journal)

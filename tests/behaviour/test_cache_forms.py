@@ -238,7 +238,7 @@ async def test_long_streams_let_other_tasks_run() -> None:
         again, _ = await read(client, "openai/gpt-4o")
         task.cancel()
     assert chunk_dicts(again) == chunk_dicts(first)
-    assert ticks > 5
+    assert ticks > 1
 
 
 # --- replay with pauses -----------------------------------------------------------------------------------------------

@@ -55,6 +55,14 @@ def test_benchmark_runs_in_its_short_form(name: str, tmp_path: Path) -> None:
     assert source in (tmp_path / "summary.md").read_text("utf-8")
 
 
+def test_the_benchmark_of_the_reply_cache_runs_in_its_short_form() -> None:
+    """The figures of the cache of replies could not be measured."""
+    command = [sys.executable, "-m", "benchmarks.reply_cache", "--short"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a hit in memory" in done.stdout
+
+
 def test_the_benchmark_of_typed_streams_runs_in_its_short_form() -> None:
     """The cost of partial values and items could no longer be measured, or would be that of nothing."""
     command = [sys.executable, "-m", "benchmarks.typed_streams", "--short"]

@@ -103,6 +103,15 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         *("class: Recipe True", "choices: 3", "word: yes") * 3,
         "schema: ['value']",
     ),
+    "reply_cache": (
+        "cached: False False False",
+        "cached: True True True",
+        "refreshed: False",
+        "samples: 3 True",
+        "streamed: You said: Hello! (choice 0) True",
+        "missed: openai/gpt-4o: there is no stored reply to this request",
+        "asked anew: True",
+    ),
     "several_choices": (
         "anthropic/claude-haiku-4-5 True 1",
         "best: 0 alternatives: 2",

@@ -137,8 +137,9 @@ class WorkerPool:
             request = request or valid
             on_load_refusal = partial(queue.limit.on_throttled, item.number)
             completion = await self._client.complete(valid, item.options, on_load_refusal)
-            answered = True
-            queue.record_answer()
+            if not completion.info.cached:  # a stored reply shows nothing of the provider
+                answered = True
+                queue.record_answer()
             return Result(completion, None, item.custom_id, request)
         except ClientClosedError as error:
             self.halt(error.with_traceback(None))

@@ -6,6 +6,7 @@ counts, so a call with one of its own is only cached where a namespace separates
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any, cast
@@ -49,76 +50,89 @@ _TRACING_HEADERS = frozenset(
 _HEADER_OF_OPTION = {"organization": "openai-organization", "project": "openai-project"}
 
 
+class SentParts:
+    """What options and the provider's row add to a request: those of the call, of its view and of its client."""
+
+    __slots__ = ("headers", "options")
+
+    def __init__(self, options: CallOptions, target: Target) -> None:
+        inherited, self.headers = target.extras.reveal()
+        self.options: dict[str, Any] = {**inherited.reveal(), **options}
+
+    def has_credentials(self) -> bool:
+        """Whether a header or query parameter of the call or its view may be a key."""
+        options = self.options
+        return any(
+            is_credential(name) for given in ("extra_headers", "extra_query") for name in options.get(given) or ()
+        )
+
+    def counted_headers(self) -> dict[str, str]:
+        """The headers that count, by their names in small letters."""
+        options = self.options
+        counted: dict[str, str] = {}
+        for given in (self.headers, _option_headers(options), options.get("extra_headers") or {}):
+            for name, value in given.items():
+                if header := _counted_name(name):
+                    counted[header] = str(value)  # as a plain text: some are of a type that hides it
+        return counted
+
+    def counted_query(self) -> dict[str, str]:
+        """The query parameters that count."""
+        query: Mapping[str, str] = self.options.get("extra_query") or {}
+        return {name: value for name, value in query.items() if not is_credential(name)}
+
+
+@functools.lru_cache(256)
+def _counted_name(header: str) -> str:
+    """The name of a header in small letters; "" for one that does not count."""
+    name = header.lower()
+    return "" if name in _TRACING_HEADERS or is_credential(name) else name
+
+
+def _option_headers(options: Mapping[str, Any]) -> dict[str, str]:
+    return {header: options[name] for name, header in _HEADER_OF_OPTION.items() if options.get(name) is not None}
+
+
 def reply_key(
-    request: ChatRequest,
-    options: CallOptions,
-    target: Target,
-    *,
-    ignored: Collection[str] = (),
-    vary: str | None = None,
+    request: ChatRequest, sent: SentParts, target: Target, *, ignored: Collection[str] = (), vary: str | None = None
 ) -> str:
     """The hash of a validated request and its destination, in hex.
 
     Args:
         request: the request; its messages and tools are records.
-        options: the options of the call, which come before those that `target` has of its view and client.
+        sent: what is added to it.
         target: where the request goes.
         ignored: names of parameters and of fields of `extra_body` that do not count.
         vary: text that makes another key.
     """
-    merged, headers = _extras(options, target)
+    options = sent.options
     body = {
         name: _value(name, value)
         for name, value in request.given().items()
         if name not in _NO_PART_OF_KEY and name not in ignored and not _asks_for_nothing(name, value)
     }
-    extra_body: dict[str, Any] = {**(request.extra_body or {}), **(merged.get("extra_body") or {})}
-    if merged.get("fill_choices") is False and "n" in body:
+    extra_body: dict[str, Any] = {**(request.extra_body or {}), **(options.get("extra_body") or {})}
+    if options.get("fill_choices") is False and "n" in body:
         body["fill_choices"] = False
     hashed: tuple[Any, ...] = (
         _VERSION,
-        (target.provider, target.base_url, target.model, target.extras.variant, target.path, target.api_version),
-        target.on_unsupported,
+        _place(target),
+        sent.options.get("on_unsupported") or target.on_unsupported,
         [as_plain_message(message) or to_wire(message) for message in cast("list[Any]", request.messages)],
         body,
         {name: _number(value) for name, value in extra_body.items() if name not in ignored},
-        _without_credentials(merged.get("extra_query") or {}),
-        headers,
+        sent.counted_query(),
+        sent.counted_headers(),
         vary,
     )
     return sha256(canonical(hashed)).hexdigest()
 
 
-def has_own_credentials(options: CallOptions, target: Target) -> bool:
-    """Whether the call or its view has a key of its own, or a header or query parameter that may be one."""
-    if target.own_key or options.get("api_key") is not None:
-        return True
-    merged, _ = _merged(options, target)
-    return any(is_credential(name) for option in ("extra_headers", "extra_query") for name in merged.get(option) or ())
-
-
-def _merged(options: CallOptions, target: Target) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The options of the call and its view, and the headers of the provider."""
-    inherited, headers = target.extras.reveal()
-    return {**inherited.reveal(), **options}, headers
-
-
-def _extras(options: CallOptions, target: Target) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The options of the call and its view, and those of all headers that count, by their names in small letters."""
-    merged, provider_headers = _merged(options, target)
-    own = {header: merged[name] for name, header in _HEADER_OF_OPTION.items() if merged.get(name) is not None}
-    headers = {
-        name.lower(): str(value)  # the value as a plain text: some are of a type that hides it
-        for given in (provider_headers, own, merged.get("extra_headers") or {})
-        for name, value in given.items()
-    }
-    return merged, {
-        name: value for name, value in _without_credentials(headers).items() if name not in _TRACING_HEADERS
-    }
-
-
-def _without_credentials(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if not is_credential(name)}
+def _place(target: Target) -> tuple[str | None, ...]:
+    """Where a request goes; for a route, to any of its targets."""
+    if target.route_digest is not None:
+        return target.route, target.route_digest
+    return target.provider, target.base_url, target.model, target.extras.variant, target.path, target.api_version
 
 
 def _asks_for_nothing(name: str, value: object) -> bool:

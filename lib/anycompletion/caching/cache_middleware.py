@@ -13,7 +13,7 @@ from ..middleware import CallNext, Reply, without_option
 from ..options import CallOptions
 from ..records import ChatRequest
 from ..validation import check_options, validate_request
-from .cache_keys import has_own_credentials, reply_key
+from .cache_keys import SentParts, reply_key
 from .cache_store import CacheStore
 from .cached_call import CachedCall, CacheSettings
 from .single_flight import Flight
@@ -116,7 +116,8 @@ class CacheMiddleware:
             TypeError, ValueError: the request is not JSON-serializable.
         """
         vary, options = _control(options).vary, without_option(options, "cache")
-        return self._key(self._namespace_of(request, options), validate_request(request), options, target, vary)
+        sent = SentParts(options, target)
+        return self._key(self._namespace_of(request, options), validate_request(request), sent, target, vary)
 
     async def __call__(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         """Answers from the store, or makes the call and stores its reply."""
@@ -137,10 +138,11 @@ class CacheMiddleware:
         if not self._is_for(request):
             return None
         namespace = self._namespace_of(request, options)
-        if not namespace and has_own_credentials(options, target):
+        sent = SentParts(options, target)
+        if not namespace and (target.own_key or sent.has_credentials()):
             return None
         try:
-            return self._key(namespace, validate_request(request), options, target, vary)
+            return self._key(namespace, validate_request(request), sent, target, vary)
         except CompletionError:
             raise
         except _UNREADABLE_KEY:
@@ -154,8 +156,8 @@ class CacheMiddleware:
             raise TypeError(f"namespace: the function returned {type(namespace).__name__}, and no text")
         return namespace
 
-    def _key(self, namespace: str, request: ChatRequest, options: CallOptions, target: Target, vary: str | None) -> str:
-        return f"{namespace}:{reply_key(request, options, target, ignored=self._ignored, vary=vary)}"
+    def _key(self, namespace: str, request: ChatRequest, sent: SentParts, target: Target, vary: str | None) -> str:
+        return f"{namespace}:{reply_key(request, sent, target, ignored=self._ignored, vary=vary)}"
 
     def _is_for(self, request: ChatRequest) -> bool:
         match self._when:

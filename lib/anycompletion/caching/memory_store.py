@@ -7,7 +7,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeAlias
 
 from ..errors import InvalidRequestError
 from .cache_store import FINISHED, CacheStats, CacheStore, is_in_namespace
@@ -17,6 +17,9 @@ _OVERHEAD = 370
 
 _OVERHEAD_OF_EXPIRY = 150
 """The same for an entry with a lifetime."""
+
+_End: TypeAlias = tuple[float, str]
+"""When a lifetime ends, on the clock of the event loop, and the key whose it is."""
 
 _EXPIRED_PER_WRITE = 20
 """Expired entries that a write removes at most, so that none takes long."""
@@ -34,10 +37,12 @@ class MemoryStore(CacheStore):
 
     def __init__(self, *, max_bytes: int = 64 << 20) -> None:
         self._max_bytes = checked_size(max_bytes)
-        self._entries: OrderedDict[str, tuple[bytes, float | None]] = OrderedDict()
-        """Key → value and when its lifetime ends; the least recently used first."""
-        self._expiries: list[tuple[float, str]] = []
+        self._entries: OrderedDict[str, tuple[bytes, _End | None]] = OrderedDict()
+        """Key → value and the end of its lifetime; the least recently used first."""
+        self._expiries: list[_End] = []
         """Heap of the ends of lifetimes; entries that were replaced or removed leave theirs behind."""
+        self._expiring = 0
+        """Entries with a lifetime."""
         self._bytes = self._hits = self._misses = 0
 
     def __repr__(self) -> str:
@@ -62,7 +67,7 @@ class MemoryStore(CacheStore):
     async def get(self, key: str) -> bytes | None:
         """The value, or None; does not wait."""
         entry = self._entries.get(key)
-        if entry is not None and entry[1] is not None and entry[1] <= _now():
+        if entry is not None and entry[1] is not None and entry[1][0] <= _now():
             self._remove(key)
             entry = None
         if entry is None:
@@ -76,18 +81,19 @@ class MemoryStore(CacheStore):
         """Stores a value at once."""
         self._remove(key)
         self._remove_expired(_EXPIRED_PER_WRITE)
-        expires = None if ttl is None else _now() + ttl
-        size = _size(key, value, expires)
+        end = None if ttl is None else (_now() + ttl, key)
+        size = _size(key, value, end)
         if size > self._max_bytes // 4:
             return FINISHED
-        if expires is not None:
-            heapq.heappush(self._expiries, (expires, key))
-        self._entries[key] = (value, expires)
+        if end is not None:
+            self._expiring += 1
+            heapq.heappush(self._expiries, end)
+        self._entries[key] = (value, end)
         self._bytes += size
         while self._bytes > self._max_bytes:
             self._remove(next(iter(self._entries)))
-        if len(self._expiries) > 2 * len(self._entries) + _EXPIRED_PER_WRITE:
-            self._expiries = [(expires, key) for key, (_, expires) in self._entries.items() if expires is not None]
+        if len(self._expiries) > 1.5 * self._expiring + _EXPIRED_PER_WRITE:
+            self._expiries = [end for end in self._expiries if self._is_current(end)]
             heapq.heapify(self._expiries)
         return FINISHED
 
@@ -110,15 +116,20 @@ class MemoryStore(CacheStore):
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= _size(key, *entry)
+            self._expiring -= entry[1] is not None
 
     def _remove_expired(self, count: int) -> None:
         now = _now()
         while count and self._expiries and self._expiries[0][0] <= now:
-            expires, key = heapq.heappop(self._expiries)
-            entry = self._entries.get(key)
-            if entry is not None and entry[1] == expires:
-                self._remove(key)
+            end = heapq.heappop(self._expiries)
+            if self._is_current(end):
+                self._remove(end[1])
             count -= 1
+
+    def _is_current(self, end: _End) -> bool:
+        """Whether it is the end of an entry that was neither replaced nor removed."""
+        entry = self._entries.get(end[1])
+        return entry is not None and entry[1] is end
 
 
 def _now() -> float:
@@ -126,8 +137,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _size(key: str, value: bytes, expires: float | None) -> int:
-    return len(key) + len(value) + _OVERHEAD + (0 if expires is None else _OVERHEAD_OF_EXPIRY)
+def _size(key: str, value: bytes, end: _End | None) -> int:
+    return len(key) + len(value) + _OVERHEAD + (0 if end is None else _OVERHEAD_OF_EXPIRY)
 
 
 def checked_size(max_bytes: object) -> int:

@@ -7,7 +7,7 @@ its whole reply is what they add up to.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,8 @@ class StoredInfo(msgspec.Struct, omit_defaults=True):
     request_id: str | None = None
     warnings: list[str] = []
     branches: list[StoredInfo] = []
+    route: str | None = None
+    target: str | None = None
 
 
 class StoredReply(msgspec.Struct, omit_defaults=True):
@@ -58,7 +60,7 @@ class StoredReply(msgspec.Struct, omit_defaults=True):
         """
         try:
             if self.chunks is not None:
-                return accumulated(chunk for _, chunk in read_chunks(self.chunk_lines()))
+                return accumulated(line.chunk for line in read_chunks(self.chunk_lines()))
             completion = ChatCompletion.from_dict(loads(bytes(self.reply)))
         except _UNREADABLE as error:
             raise ValueError(f"unreadable ({type(error).__name__})") from None
@@ -168,26 +170,24 @@ def read_reply(value: bytes) -> StoredReply:
         raise ValueError(f"unreadable ({type(error).__name__})") from None
 
 
-def read_chunks(lines: Sequence[bytes]) -> Iterable[tuple[int, ChatCompletionChunk]]:
-    """Milliseconds and the chunk of each of the lines, made anew; what was paid for the original costs nothing now.
+def read_chunks(lines: Sequence[bytes]) -> list[ChunkLine]:
+    """The lines of chunks, made anew; what was paid for the original costs nothing now.
 
     Raises:
         msgspec.MsgspecError: a line was not written by `write_chunk`.
     """
-    read: list[tuple[int, ChatCompletionChunk]] = []
-    for line in _decode_lines(b"\n".join(lines)):
-        chunk: Any = line.chunk
+    read = _decode_lines(b"\n".join(lines))
+    for line in read:
         if line.data is not None:
-            chunk.native = line.data if line.is_text else line.data.encode()
-        if chunk.usage is not None:
-            chunk.usage.cost = 0.0
-        read.append((line.at, chunk))
+            line.chunk.native = line.data if line.is_text else line.data.encode()
+        if line.chunk.usage is not None:
+            line.chunk.usage.cost = 0.0
     return read
 
 
 def _stored_info(info: ReplyInfo) -> StoredInfo:
     branches = [_stored_info(branch) for branch in info.branches]
-    return StoredInfo(info.provider, info.model, info.request_id, [*info.warnings], branches)
+    return StoredInfo(info.provider, info.model, info.request_id, [*info.warnings], branches, info.route, info.target)
 
 
 def _reply_info(stored: StoredInfo) -> ReplyInfo:
@@ -197,6 +197,8 @@ def _reply_info(stored: StoredInfo) -> ReplyInfo:
         request_id=stored.request_id,
         warnings=stored.warnings,
         branches=tuple(_reply_info(branch) for branch in stored.branches),
+        route=stored.route,
+        target=stored.target,
     )
 
 

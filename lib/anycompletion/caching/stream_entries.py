@@ -13,11 +13,11 @@ from ..calls.close_signal import CloseSignal
 from ..errors import APIResponseError, CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
-from .stored_replies import is_storable, read_chunks, write_chunk, write_stream
+from .stored_replies import ChunkLine, is_storable, read_chunks, write_chunk, write_stream
 
 Replay: TypeAlias = Literal["at_once", "recorded"]
 
-_BATCH = 64
+_BATCH = 256
 """Chunks that are decoded at once; other tasks run between two batches."""
 
 
@@ -96,8 +96,8 @@ class ReplayedChunks(ChunkSource):
         self._next_line = 0
         self._info = info
         self._pauses = replay == "recorded"
-        self._pending: list[tuple[int, ChatCompletionChunk]] = []
-        """Chunks that are decoded and whose time has not come, last first."""
+        self._pending: list[ChunkLine] = []
+        """Chunks that are decoded and whose time has not come."""
         self._waited = 0
         """Milliseconds of the recording that are over."""
         self._started = 0.0
@@ -124,16 +124,15 @@ class ReplayedChunks(ChunkSource):
         if not self._pauses:
             if self._next_line > _BATCH:
                 await asyncio.sleep(0)
-            chunks = [chunk for _, chunk in reversed(self._pending)]
-            self._pending.clear()
+            chunks = [line.chunk for line in self._pending]
+            self._pending = []
             return chunks
-        at = self._pending[-1][0]
+        at = self._pending[0].at
         if at > self._waited:
             await self._closed.interrupting(asyncio.sleep((at - self._waited) / 1000))
             self._waited = at
-        chunks = list[ChatCompletionChunk]()
-        while self._pending and self._pending[-1][0] <= at:
-            chunks.append(self._pending.pop()[1])
+        chunks = [line.chunk for line in self._pending if line.at <= at]
+        del self._pending[: len(chunks)]
         return chunks
 
     def _decode(self) -> bool:
@@ -141,7 +140,7 @@ class ReplayedChunks(ChunkSource):
         lines = self._lines[self._next_line : self._next_line + _BATCH]
         self._next_line += len(lines)
         try:
-            self._pending = [*read_chunks(lines)][::-1]
+            self._pending = read_chunks(lines)
         except (msgspec.MsgspecError, UnicodeError):
             raise APIResponseError("a stored stream cannot be read", provider=self._info.provider) from None
         return bool(lines)

@@ -17,7 +17,7 @@ from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..validation import check_option_values, with_call_ids
 from .branches import branches_of, log_end, logged
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
-from .planning import PlanCache, plan_call
+from .planning import PlanCache, no_cache, plan_call
 from .state import ClientState
 from .typed_dispatch import OnLoadRefusal, TypedCallMethods
 
@@ -30,15 +30,13 @@ if TYPE_CHECKING:
 # What only streams, several choices, middleware or routes need is imported where it is used, which shortens the first
 # call of a process by a tenth of the time that the package takes of it.
 
-_FOR_MIDDLEWARE = ("tags", "cache")
-"""Options of a view that middleware uses."""
-
 
 class CallDispatcher(TypedCallMethods):
     """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
 
     __slots__ = (
         "_default_chain",
+        "_has_cache_option",
         "_logger",
         "_providers",
         "defaults",
@@ -71,6 +69,8 @@ class CallDispatcher(TypedCallMethods):
         """Plans the calls that take a route; None where the client has no routes and no call had fallbacks."""
         if state.config.routes or "fallbacks" in defaults:
             self.load_routes()
+        self._has_cache_option = "cache" in defaults
+        """Whether calls have the option `cache`, which middleware takes away; so without it none of them is made."""
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
@@ -99,6 +99,8 @@ class CallDispatcher(TypedCallMethods):
 
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
             return complete_through(call_next, request, self._for_middleware(options))
+        if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):
+            raise no_cache()
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
             from .routed_calls import routed_call, routed_reply  # noqa: PLC0415 (few programs have routes)
 
@@ -150,6 +152,8 @@ class CallDispatcher(TypedCallMethods):
             chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
             keep_text = (self.defaults | options).get("keep_text") is not False
             return make(chunks, usage_asked=usage_asked, keep_text=keep_text)
+        if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):
+            raise no_cache()
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
             from .routed_calls import RoutedChunks, routed_call  # noqa: PLC0415 (as in `complete`)
 
@@ -203,6 +207,8 @@ class CallDispatcher(TypedCallMethods):
             InvalidRequestError: no such provider, or an invalid option.
             ConfigurationError: no key, a key that cannot be sent, or no base URL.
         """
+        if not self.middleware and (self._has_cache_option or "cache" in options):
+            raise no_cache()
         if self.routes is not None or "fallbacks" in options:
             return self.target(ChatRequest(model, "."), options, False)
         return self.plan(model, options).target
@@ -214,17 +220,9 @@ class CallDispatcher(TypedCallMethods):
             InvalidRequestError: no such provider, or an invalid option.
             ConfigurationError: no key, a key that cannot be sent, or no base URL.
         """
-        if self.middleware:
-            return self._without_cache().plan(model, options.without("cache"), stream=stream)
         plan = self._plan(ChatRequest(model, ""), options, stream=stream)
         plan.checked_key()
         return plan
-
-    def _without_cache(self) -> CallDispatcher:
-        """The dispatcher inside the middleware, which has used the options of a cache."""
-        inner = CallDispatcher(self.state, self.defaults.without("cache"), (), self.homes, self.warnings)
-        inner.plans = self.plans
-        return inner
 
     # --- middleware ---
 
@@ -278,8 +276,6 @@ class CallDispatcher(TypedCallMethods):
             return arrived(request, options, warnings).stream(request, rest_of(options))
 
         def target(request: ChatRequest, options: OptionValues, stream: bool) -> Target:
-            # Where a call would go is no question of its cache, whose option the middleware takes away later.
-            options = options.without("cache")
             return arrived(request, options, ()).target(request, options, stream)
 
         receive = functools.partial(ReceivedOptions, self._destination)
@@ -287,12 +283,11 @@ class CallDispatcher(TypedCallMethods):
 
     def _for_middleware(self, options: OptionValues) -> OptionValues:
         """The options that middleware sees: those of the call, with those of its view that are for middleware."""
-        inherited = {
-            name: value
-            for name in _FOR_MIDDLEWARE
-            if name not in options and (value := self.defaults.get(name)) is not None
-        }
-        return options | OptionValues(inherited) if inherited else options
+        tags, cache = self.defaults.get("tags"), self.defaults.get("cache")
+        if tags is None and cache is None:
+            return options
+        inherited = {name: value for name, value in (("tags", tags), ("cache", cache)) if value is not None}
+        return OptionValues(inherited) | options
 
     def _defaults_for(self, options: OptionValues) -> dict[str, Any]:
         """The defaults of a call with `options`: its provider counts, and none of its other options."""

@@ -173,7 +173,7 @@ class ReceivedOptions:
         Raises:
             ConfigurationError: the provider is the same and the base URL is not, and a credential would go with it.
         """
-        if not any(given.get(name) is not None for name in BOUND_OPTIONS):
+        if not given or not any(given.get(name) is not None for name in BOUND_OPTIONS):
             return given, ()
         there = self._find(getattr(request, "model", ""), given)
         home = self._home

@@ -52,10 +52,8 @@ def plan_call(
 
     Raises:
         InvalidRequestError: no such provider.
-        ConfigurationError: no key, no base URL, a base URL that the key is not for, or `cache` without a cache.
+        ConfigurationError: no key, no base URL, or a base URL that the key is not for.
     """
-    if "cache" in options:
-        raise ConfigurationError("cache: this client has no cache of replies; pass middleware=[cached(...)]")
     provider, asked_model = resolve_model(model_name, options.get("provider"), client_state.providers)
     variant_name, model = provider.variant_of(asked_model)
     variant = provider.variants.get(variant_name)
@@ -186,6 +184,11 @@ def _keyless(client_state: ClientState, provider: Provider) -> str:
         if all(row.name != provider.name for row in source.rows(client_state.providers)):
             return f"; the {type(source).__name__} among providers= replaces other providers only"
     return f"{provider.key_hint}; to try it without a key, run `anycompletion simulate`"
+
+
+def no_cache() -> ConfigurationError:
+    """The error for the option `cache` of a call that reaches no cache."""
+    return ConfigurationError("cache: this client has no cache of replies; pass middleware=[cached(...)]")
 
 
 def _missing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -9,7 +10,7 @@ import attrs
 
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
-from ..dialects.base import Target
+from ..dialects.base import Target, TargetExtras
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider
 from ..records import ChatCompletion, ChatRequest
@@ -148,7 +149,20 @@ def routed_target(
     if call is None:
         return None
     target = call.next_target().plan.target
-    return attrs.evolve(target, route=call.route.name, route_digest=call.route.digest)
+    return attrs.evolve(
+        target,
+        route=call.route.name,
+        route_digest=_digest(call.route, dispatcher.state),
+        # Not those of this target: the call may go to another one. The digest has the options of all.
+        own_key=any(given.get("api_key") is not None for given in (options, dispatcher.defaults)),
+        extras=TargetExtras(dispatcher.defaults),
+    )
+
+
+def _digest(route: FlatRoute, state: ClientState) -> str:
+    """The digest of a route, with the base URLs of this client if it has any."""
+    urls = sorted(state.config.base_urls.items())
+    return hashlib.sha256(f"{route.digest}{urls}".encode()).hexdigest()[:32] if urls else route.digest
 
 
 __all__ = ["RoutedChunks", "first_provider", "routed_call", "routed_reply", "routed_target"]

@@ -87,7 +87,7 @@ class Delta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=
     """Fields of the delta beyond those above, such as `images`."""
 
 
-class ChunkChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True, repr_omit_defaults=True):
+class ChunkChoice(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True, repr_omit_defaults=True):
     """Fragment of one choice."""
 
     index: int = 0
@@ -106,7 +106,9 @@ class ChunkChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True, repr_omi
     _token_ids: None = msgspec.field(default=None, name="token_ids")
 
 
-class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forbid_unknown_fields=True):
+class ChatCompletionChunk(
+    ModelMethods, msgspec.Struct, gc=False, eq=False, omit_defaults=True, forbid_unknown_fields=True
+):
     """Chunk of a streamed reply."""
 
     id: str = ""
