@@ -34,6 +34,7 @@ from anycompletion import (
     StreamInterruptedError,
 )
 from anycompletion.caching import CacheControl, CacheStore, MemoryStore, SQLiteStore, cached
+from anycompletion.routing import Route, RouteTarget
 from anycompletion.testing import FakeProvider
 
 MODEL = "openai/gpt-4o"
@@ -700,3 +701,59 @@ async def test_requests_that_are_invalid_raise_what_they_raise_without_a_cache(c
         with pytest.raises(InvalidRequestError) as refused:
             await other.create(MODEL, "Hi")
     assert (refused.value.param or "").startswith("extra_body")
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+def routed(store: CacheStore, targets: list[Any], fake: FakeProvider, **arguments: Any) -> AsyncCompletion:
+    """A client with a route and a cache."""
+    middleware = [cached(store)]
+    return AsyncCompletion(providers=[fake], routes={"fast": Route(targets)}, middleware=middleware, **arguments)
+
+
+async def test_a_route_has_one_entry_whichever_target_answers() -> None:
+    """Each target of a route would be asked the same question."""
+    store, fake = MemoryStore(), FakeProvider(InternalServerError("down"), "from the second", name="*")
+    targets = ["openai/gpt-4o", RouteTarget("groq/llama", options={"extra_headers": {"x-a": "1"}})]
+    async with routed(store, targets, fake) as client:
+        first = await client.create("fast", "Hi")
+        assert (first.text, first.info.target, first.info.cached) == ("from the second", "groq/llama", False)
+        for _ in range(3):
+            stored = await client.create("fast", "Hi")
+            assert (stored.text, stored.info.cached) == (first.text, True)
+            assert (stored.info.route, stored.info.target, stored.info.provider) == ("fast", "groq/llama", "groq")
+        view = client.with_options(cache="only")
+        async with view.stream("fast", "Hi") as stream:
+            assert (await stream.get_final_completion()).text == first.text
+        assert view.check("fast").route == "fast"
+    assert store.stats.entries == 1
+
+
+async def test_another_route_of_the_same_name_has_another_key() -> None:
+    """A program whose route was changed would get the replies of the models it no longer asks."""
+    store, keys = MemoryStore(), set[str | None]()
+    for targets, urls in (
+        (["openai/gpt-4o"], {}),
+        (["openai/gpt-4o-mini"], {}),
+        (["openai/gpt-4o", "groq/llama"], {}),
+        ([RouteTarget("openai/gpt-4o", params={"temperature": 1})], {}),
+        (["openai/gpt-4o"], {"openai": "https://proxy.example/v1"}),
+    ):
+        async with routed(store, targets, FakeProvider(name="*"), base_urls=urls) as client:
+            reply = await client.create("fast", "Hi")
+            assert not reply.info.cached
+            keys.add(reply.info.cache_key)
+            fallback = await client.create("openai/gpt-4o", "Hi", fallbacks=["anthropic/claude-haiku-4-5"])
+            keys.add(fallback.info.cache_key)
+    assert len(keys) == 5 + 2
+
+
+async def test_the_key_of_a_target_is_no_tenants_key() -> None:
+    """A route over several keys of one account would never be cached."""
+    store, fake = MemoryStore(), FakeProvider(name="*")
+    targets = [RouteTarget("openai/gpt-4o", options={"api_key": KEY})]
+    async with routed(store, targets, fake) as client:
+        assert [(await client.create("fast", "Hi")).info.cached for _ in range(2)] == [False, True]
+        own = [(await client.create("fast", "Hi", api_key="sk-tenant")).info.cached for _ in range(2)]
+        assert own == [False, False]
