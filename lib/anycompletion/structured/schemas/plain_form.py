@@ -6,6 +6,7 @@ left out. A value fits the plain form if it fits the schema.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from ...errors import InvalidRequestError
@@ -34,6 +35,9 @@ _IMPLIED = {"properties": "object", "additionalProperties": "object", "items": "
 _BESIDE_REFERENCE = frozenset(("$ref", "description", "$defs"))
 """Keywords of a node with a reference that leave its values as they are."""
 
+_UUID = re.compile(r"^uuid\d$")
+"""Formats of single versions of UUIDs, which libraries of types write and no provider has."""
+
 _HIGHER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _LOWER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
@@ -59,6 +63,8 @@ def _plain(value: Any, defs: Schema, merged: tuple[str, ...]) -> Any:
         node.setdefault("anyOf", node["oneOf"])
         del node["oneOf"]
     node = with_flat_union(with_children(node, lambda child, _: _plain(child, defs, merged)))
+    if isinstance(node.get("format"), str):
+        node["format"] = _UUID.sub("uuid", node["format"])
     found = None if node.keys() & {"type", "$ref", "anyOf"} else _implied_type(node)
     return {"type": found, **node} if found else node
 

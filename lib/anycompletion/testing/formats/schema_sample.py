@@ -28,8 +28,9 @@ _FORMATS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
     "decimal": "1.5",
+    "base64": "c29tZSBieXRlcw==",
+    "base64url": "c29tZSBieXRlcw==",
 }
-_BASE64 = "c29tZSBieXRlcw=="
 
 
 class _Endless:
@@ -136,9 +137,8 @@ def _array(rules: dict[str, Any], root: Any, name: str, refs: tuple[str, ...], d
 
 
 def _string(rules: dict[str, Any], root: Any, name: str, refs: tuple[str, ...], depth: int) -> str:
-    if rules.get("contentEncoding") == "base64":
-        return _BASE64
-    text = _FORMATS.get(as_text(rules.get("format")), f"some {name}")
+    format_ = as_text(rules.get("format") or rules.get("contentEncoding"))
+    text = _FORMATS.get(format_, f"some {name}")
     text = text.ljust(_size(rules, "minLength", 0), ".")
     text = text[: _size(rules, "maxLength", len(text))]
     matching = pattern_sample(as_text(rules.get("pattern"))) if "pattern" in rules else None
