@@ -32,6 +32,8 @@ from ..errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
+    ReplyError,
+    ReplyRefusedError,
     ServiceUnavailableError,
     StreamInterruptedError,
     UnprocessableEntityError,
@@ -97,6 +99,7 @@ NO_SUCH_MODEL = _ErrorKind(
 )
 _RATE_LIMIT = _ErrorKind("rate_limit_error", 429, "rate_limit_exceeded", "too many requests; try again later")
 _REFUSED = _server_error(502, "upstream_refused", "the provider refused the service", permanent=True)
+_REPLY_REFUSED = _ErrorKind("invalid_request_error", 400, "content_policy_violation", "the model refused the request")
 _INTERNAL = _server_error(500, "internal_error", "the service failed", permanent=True)
 
 _KINDS: tuple[tuple[type[CompletionError], _ErrorKind], ...] = (
@@ -123,6 +126,8 @@ _KINDS: tuple[tuple[type[CompletionError], _ErrorKind], ...] = (
     (ServiceUnavailableError, _server_error(503, "overloaded", "the model is not available; try again later")),
     (APITimeoutError, _server_error(504, "upstream_timeout", "the model took too long to answer")),
     (StreamInterruptedError, _server_error(502, "stream_interrupted", "the answer was cut off before its end")),
+    (ReplyRefusedError, _REPLY_REFUSED),
+    (ReplyError, _server_error(502, "unusable_reply", "the model's answer is not of the form that is needed")),
     (APIError, _server_error(502, "upstream_error", "the model could not be reached, or failed to answer")),
     # Configuration errors and all others: a caller cannot act on them and should not see them.
     (CompletionError, _INTERNAL),
@@ -150,6 +155,8 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     `OverloadedError`, 503 upstream           503     overloaded                 fixed; ``retry-after``
     `APITimeoutError`                         504     upstream_timeout           fixed
     `StreamInterruptedError`                  502     stream_interrupted         fixed
+    `ReplyRefusedError`                       400     content_policy_violation   fixed
+    other `ReplyError`                        502     unusable_reply             fixed
     other errors of provider or network       502     upstream_error             fixed; ``retry-after``
     `ClientClosedError`                       503     unavailable                fixed
     `ConfigurationError`, anything else       500     internal_error             fixed; not to be retried
