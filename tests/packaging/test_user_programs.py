@@ -141,6 +141,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
     "testing_own_code": ("3 passed",),
+    "testing_typed_code": ("requests: 4",),
 }
 """Program → parts of its output, in their order."""
 
