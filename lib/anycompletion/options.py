@@ -267,7 +267,7 @@ class AWSCredentials(Secret):
             the environment. It does not choose the endpoint: that is AWS_REGION's or the base URL's.
     """
 
-    __slots__ = ("_reveal_all", "region")
+    __slots__ = ("_reveal_all", "_signing_key", "region")
 
     @hides_frames
     def __init__(
@@ -286,6 +286,19 @@ class AWSCredentials(Secret):
         stripped = tuple(text.strip() for text in texts)
         self._reveal_all: Callable[[], tuple[str, ...]] = lambda: stripped
         self.region = (region or "").strip() or None
+        self._signing_key: tuple[str, Callable[[], bytes]] | None = None
+
+    def signing_key(self, scope: str, derive: Callable[[str, str], bytes]) -> bytes:
+        """The key that signs requests of one scope (a day, a region and a service), derived once for all of them.
+
+        Args:
+            scope: the scope.
+            derive: makes it of the secret access key and the scope.
+        """
+        if self._signing_key is None or self._signing_key[0] != scope:
+            key = derive(self.reveal(), scope)
+            self._signing_key = (scope, lambda: key)
+        return self._signing_key[1]()
 
     def reveal_all(self) -> tuple[str, ...]:
         """The access key's id, the secret access key and, if there is one, the session token."""

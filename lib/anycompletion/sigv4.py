@@ -103,10 +103,17 @@ def signature(text: str, credentials: AWSCredentials, scope: str) -> str:
     """The signature of `text` in hexadecimal, with the key that `scope` and the secret access key give."""
     import hmac  # noqa: PLC0415 (few programs sign requests)
 
-    key = MaskedBytes(b"AWS4" + credentials.reveal().encode())
+    return hmac.digest(credentials.signing_key(scope, _derived_key), text.encode(), "sha256").hex()
+
+
+def _derived_key(secret_access_key: str, scope: str) -> bytes:
+    import hmac  # noqa: PLC0415 (as above)
+
+    key = MaskedBytes(b"AWS4" + MaskedValue(secret_access_key).encode())
+    del secret_access_key  # tracebacks have this frame
     for part in scope.split("/"):
         key = MaskedBytes(hmac.digest(key, part.encode(), "sha256"))
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return key
 
 
 @functools.lru_cache(64)
