@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from anycompletion import (
     InvalidRequestError,
     RateLimitError,
     Reply,
+    ReplyValidationError,
     StreamInterruptedError,
 )
 from anycompletion.caching import CacheControl, CacheStore, MemoryStore, SQLiteStore, cached
 from anycompletion.routing import Route, RouteTarget
-from anycompletion.testing import FakeProvider
+from anycompletion.testing import FakeProvider, SimulatorServer
+from support.cancel_points import Run, at_every_point
 
 MODEL = "openai/gpt-4o"
 KEY = "sk-canary-3f7b2d1c"
@@ -701,6 +704,88 @@ async def test_requests_that_are_invalid_raise_what_they_raise_without_a_cache(c
         with pytest.raises(InvalidRequestError) as refused:
             await other.create(MODEL, "Hi")
     assert (refused.value.param or "").startswith("extra_body")
+
+
+@pytest.mark.parametrize("stored_as", ["whole", "stream"])
+async def test_a_stream_that_other_middleware_has_read_is_stored_whole(stored_as: str, replies: Numbered) -> None:
+    """An empty stream would be stored, and each later reader get nothing."""
+
+    async def inspect(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+        reply = await call_next(request, options)
+        assert isinstance(reply, CompletionStream)
+        await reply.get_final_completion()
+        return reply
+
+    async with AsyncCompletion(
+        providers=[FakeProvider(replies)], middleware=[cached(MemoryStore()), inspect]
+    ) as client:
+        assert [(await read(client))[1].text for _ in range(2)] == ["reply 1", "reply 1"]
+
+
+async def test_lifetimes_without_end_are_taken_by_all_stores(tmp_path: Path, replies: Numbered) -> None:
+    """A lifetime of infinity would be an error of the store at each call."""
+    async with SQLiteStore(tmp_path / "replies") as store:
+        cache = cached(store, ttl=float("inf"), on_store_error="raise")
+        async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=[cache]) as client:
+            assert [await text_of(client), await text_of(client)] == ["reply 1"] * 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_is_cancelled_stores_nothing(stream: bool, late: bool) -> None:
+    """A cancelled call would leave a part of a reply, or a later call that waits for ever."""
+    store = MemoryStore()
+    async with (
+        SimulatorServer() as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, middleware=[cached(store)]) as client,
+    ):
+
+        async def use() -> None:
+            await store.clear()
+            if stream:
+                async with client.stream(MODEL, "Hi") as opened:
+                    async for _ in opened:
+                        pass
+            else:
+                await client.create(MODEL, "Hi")
+
+        async def check(run: Run) -> None:
+            if run.task.cancelled():
+                assert store.stats.entries == 0, run
+            async with asyncio.timeout(5):
+                assert "You said: Hi" in await text_of(client), run
+
+        assert await at_every_point(use, check, late=late)
+
+
+@dataclass
+class Numbers:
+    """A type for typed replies."""
+
+    number: int
+
+
+async def test_a_typed_reply_that_does_not_fit_is_asked_anew(replies: Numbered) -> None:
+    """A stored reply that does not fit its type would fail each call, for as long as it is stored."""
+    texts = iter(['{"number": "many"}', '{"number": 7}'])
+    fake = FakeProvider(lambda request: next(texts))
+    async with AsyncCompletion(providers=[fake], middleware=[cached(MemoryStore())]) as client:
+        with pytest.raises(ReplyValidationError):
+            await client.parse(MODEL, "Hi", into=Numbers, max_reasks=0)
+        parsed = await client.parse(MODEL, "Hi", into=Numbers, max_reasks=0)
+        again = await client.parse(MODEL, "Hi", into=Numbers, max_reasks=0)
+    assert (parsed.parsed.number, parsed.info.cached, parsed.info.reasks) == (7, False, 0)
+    assert (again.parsed.number, again.info.cached) == (7, True)
+
+
+async def test_a_reply_of_an_unpriced_model_costs_nothing_when_it_is_stored(client: AsyncCompletion) -> None:
+    """The sum over all replies would be unknown, or count a stored reply again."""
+    prices = pytest.importorskip("anycompletion.integrations.prices", reason="the extra prices is not installed")
+    first, second = [await client.create(MODEL, "Hi") for _ in range(2)]
+    assert prices.cost(second) == 0.0
+    assert prices.cost(first) != 0.0
+    second.usage = None
+    assert prices.cost(second) == 0.0
 
 
 # --- routes -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ from .stream_entries import Replay, ReplayedChunks, StreamRecorder
 
 T = TypeVar("T")
 
+_UNLIMITED = 1e9
+"""Seconds, more than thirty years, from which on a lifetime is none: stores cannot express every number."""
+
 
 @attrs.frozen
 class CacheSettings:
@@ -188,6 +191,10 @@ class CachedCall:
         )
         reply.info.cache_key = key
         reply.on_end(recorder.end)
+        if recorder.has_ended:  # other middleware has read it to its end, or closed it
+            whole = await reply.get_final_completion()
+            self._store(key, whole)
+            return whole
         return reply.map(recorder.record)
 
     # --- stored replies ---
@@ -227,7 +234,7 @@ class CachedCall:
 
     def _write(self, key: str, value: bytes) -> None:
         ttl = self._settings.ttl if self._control.ttl is None else self._control.ttl
-        self._access.set(self._call_next, key, value, ttl)
+        self._access.set(self._call_next, key, value, None if ttl is None or ttl >= _UNLIMITED else ttl)
 
     # --- limits ---
 

@@ -47,6 +47,8 @@ class StreamRecorder:
         self._left = max_bytes
         self._keep_raw = keep_raw
         self._began = clock()
+        self.has_ended = False
+        """Whether the stream is over."""
         self._usage: Usage | None = None
         """The last counts that were recorded."""
         self._lines: list[bytes] | None = []
@@ -76,7 +78,8 @@ class StreamRecorder:
     def end(self, reply: ChatCompletion, error: CompletionError | None) -> None:
         """Stores the stream, if it ended properly; what `CompletionStream.on_end` calls."""
         lines, self._lines = self._lines, None
-        if lines is None or error is not None or not is_storable(reply):
+        self.has_ended = True
+        if not lines or error is not None or not is_storable(reply):
             return
         if reply.usage is not None and reply.usage != self._usage:  # its reader did not ask for the chunk that has it
             lines = self._with(lines, ChatCompletionChunk(reply.id, [], reply.created, reply.model, usage=reply.usage))

@@ -38,6 +38,7 @@ from anycompletion import (
     RateLimitError,
     StreamInterruptedError,
 )
+from anycompletion.caching import MemoryStore, cached
 from anycompletion.integrations.otel import PROVIDER_NAMES, otel
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import REQUEST, RawServer, answer, head, piece
@@ -195,6 +196,26 @@ async def test_a_plain_call_has_its_metrics(client: AsyncCompletion, exported: E
     assert attributes == common
     tokens = {point[0]["gen_ai.token.type"]: point[1].sum for point in metrics["gen_ai.client.token.usage"]}
     assert tokens == {"input": reply.usage.prompt_tokens, "output": reply.usage.completion_tokens}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stored_reply_is_marked_and_its_tokens_are_not_counted_again(
+    stream: bool, server: SimulatorServer, exported: Exported
+) -> None:
+    """A dashboard would show tokens that were not paid for, or no difference between stored and new replies."""
+    middleware = [exported.middleware(), cached(MemoryStore())]
+    async with AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys, middleware=middleware) as client:
+        for _ in range(2):
+            reply = await client.create("openai/gpt-4o", "Hello!", stream=stream)
+            if isinstance(reply, CompletionStream):
+                await reply.get_final_completion()
+    first, second = [attributes_of(span) for span in exported.ended()]
+    assert "anycompletion.cached" not in first
+    assert second["anycompletion.cached"] is True
+    assert first["gen_ai.usage.output_tokens"] > 0
+    assert "gen_ai.usage.output_tokens" not in second
+    assert first["gen_ai.response.id"] == second["gen_ai.response.id"]
+    assert [point[1].count for point in exported.metrics()["gen_ai.client.token.usage"]] == [1, 1]
 
 
 @pytest.mark.parametrize("lazy", [False, True])
