@@ -150,7 +150,8 @@ class AsyncCompletion(BatchMethod, TypedReplyMethods):
         """The client's present state, by provider; costs microseconds, sends nothing."""
         from .stats import client_stats  # noqa: PLC0415 (as above)
 
-        return client_stats(self._state, self._dispatcher.routes)
+        routes = self._dispatcher.routes
+        return client_stats(self._state, None if routes is None else routes.planner)
 
     @hides_frames
     def check(self, model: str, **options: Unpack[CallOptions]) -> Target:

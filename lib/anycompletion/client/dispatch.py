@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..calls.chunk_source import ChunkSource
     from ..middleware import Middleware, Terminal
     from ..streaming.stream import CompletionStream
-    from .route_planning import RoutePlanner
+    from .routed_calls import Router
 
 # What only streams, several choices, middleware or routes need is imported where it is used, which shortens the first
 # call of a process by a tenth of the time that the package takes of it.
@@ -65,8 +65,8 @@ class CallDispatcher(TypedCallMethods):
         """What was dropped from the options on the way here."""
         self.plans = PlanCache()
         self._providers: dict[str, tuple[Provider, str, bool]] = {}
-        self.routes: RoutePlanner | None = None
-        """Plans the calls that take a route; None where the client has no routes and no call had fallbacks."""
+        self.routes: Router | None = None
+        """Makes the calls that take a route; None where the client has no routes and no call had fallbacks."""
         if state.config.routes or "fallbacks" in defaults:
             self.load_routes()
         self._has_cache_option = "cache" in defaults
@@ -102,11 +102,9 @@ class CallDispatcher(TypedCallMethods):
         if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):
             raise no_cache()
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            from .routed_calls import routed_call, routed_reply  # noqa: PLC0415 (few programs have routes)
-
-            routed = routed_call(self, request, options, False, started, on_load_refusal)
-            if routed is not None:
-                return routed_reply(routed)
+            reply = self.load_routes().complete(self, request, options, started, on_load_refusal)
+            if reply is not None:
+                return reply
         calls = self.calls(request, options, stream=False, started=started)
         if on_load_refusal is not None:
             for call in calls:
@@ -155,12 +153,10 @@ class CallDispatcher(TypedCallMethods):
         if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):
             raise no_cache()
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            from .routed_calls import RoutedChunks, routed_call  # noqa: PLC0415 (as in `complete`)
-
-            routed = routed_call(self, request, options, True, started)
+            routed = self.load_routes().chunks(self, request, options, started)
             if routed is not None:
                 keep_text = (self.defaults | options).get("keep_text") is not False
-                return make(RoutedChunks(routed), usage_asked=usage_asked, keep_text=keep_text)
+                return make(routed, usage_asked=usage_asked, keep_text=keep_text)
         calls = self.calls(request, options, stream=True, started=started)
         is_plain = len(calls) == 1 and (calls[0].request.n or 1) == 1
         source = CallChunks(calls[0]) if is_plain else self.chunks_of(calls)
@@ -185,19 +181,17 @@ class CallDispatcher(TypedCallMethods):
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            from .routed_calls import routed_target  # noqa: PLC0415 (as in `complete`)
-
-            target = routed_target(self, request, options, stream)
+            target = self.load_routes().target(self, request, options, stream)
             if target is not None:
                 return target
         return self._plan(request, options, stream=stream).target
 
-    def load_routes(self) -> RoutePlanner:
-        """The planner of routes, which is made by the first call that may need it."""
+    def load_routes(self) -> Router:
+        """The router, which is made by the first call that may need it."""
         if self.routes is None:
-            from .route_planning import RoutePlanner  # noqa: PLC0415 (as in `complete`)
+            from .routed_calls import Router  # noqa: PLC0415 (few programs have routes)
 
-            self.routes = RoutePlanner(self.state, self.defaults, self.homes)
+            self.routes = Router(self.state, self.defaults, self.homes)
         return self.routes
 
     def check(self, model: str, options: OptionValues) -> Target:

@@ -29,7 +29,16 @@ _MAX_ROUTES = 256
 class RoutePlanner:
     """Plans the calls of one client or view that take a route."""
 
-    __slots__ = ("_by_fallbacks", "_defaults", "_fallbacks", "_homes", "_planned", "_state", "client_routes")
+    __slots__ = (
+        "_by_fallbacks",
+        "_defaults",
+        "_fallbacks",
+        "_homes",
+        "_planned",
+        "_state",
+        "client_routes",
+        "known_replies",
+    )
 
     def __init__(self, state: ClientState, defaults: OptionValues, homes: Homes) -> None:
         self._state = state
@@ -41,6 +50,8 @@ class RoutePlanner:
         self._by_fallbacks: dict[tuple[object, ...], tuple[FlatRoute, Sequence[object]]] = {}
         """Model and fallbacks → their route, and the fallbacks themselves, so that their ids stay theirs."""
         self._planned: dict[tuple[FlatRoute, bool], PlannedRoute] = {}
+        self.known_replies: dict[str, PlannedRoute] = {}
+        """Model of calls without options → the route of their whole replies, once it was planned."""
 
     def route_of(self, model: str, options: OptionValues) -> FlatRoute | None:
         """The route that a call to `model` with checked options takes; None if it takes none.
@@ -61,6 +72,7 @@ class RoutePlanner:
             if len(self._by_fallbacks) >= _MAX_ROUTES:
                 self._by_fallbacks.clear()
                 self._planned.clear()
+                self.known_replies.clear()
             self._by_fallbacks[key] = known
         return known[0]
 
@@ -74,7 +86,7 @@ class RoutePlanner:
             raise InvalidRequestError(f"fallbacks: {unknown}", param="fallbacks")
         return route
 
-    def planned(self, route: FlatRoute, options: OptionValues, *, stream: bool) -> PlannedRoute:
+    def planned(self, route: FlatRoute, options: OptionValues, *, stream: bool, model: str = "") -> PlannedRoute:
         """The targets of a route, as calls with these options go there.
 
         Plans that the call's options do not move to another address are those of calls without options; `plan` has
@@ -88,6 +100,8 @@ class RoutePlanner:
             planned = self._plan_all(route, NO_OPTIONS, stream=stream)
             if not planned.refused:  # a missing key may be set later
                 self._planned[key] = planned
+        if model and not stream and options is NO_OPTIONS and not planned.refused:
+            self.known_replies[model] = planned
         return planned
 
     def _plan_all(self, route: FlatRoute, options: OptionValues, *, stream: bool) -> PlannedRoute:
@@ -101,7 +115,7 @@ class RoutePlanner:
             else:
                 health = self.client_routes.health(plan)
                 targets.append(PlannedTarget(target, plan, health, settings.visit_total))
-        return PlannedRoute(targets, refused)
+        return PlannedRoute(route, targets, refused, max_retries=self._defaults["max_retries"])
 
     def plan(
         self, route: FlatRoute, target: FlatTarget, options: OptionValues, *, stream: bool
@@ -142,7 +156,7 @@ class RoutePlanner:
         try:
             planned = self.planned(route, NO_OPTIONS, stream=False)
         except CompletionError:  # nothing was called yet
-            planned = PlannedRoute(())
+            planned = PlannedRoute(route, ())
         states: list[TargetState] = []
         for target in route.targets:
             known = planned.by_target.get(target)

@@ -11,28 +11,22 @@ import attrs
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
 from ..dialects.base import Target, TargetExtras
+from ..errors import CompletionError
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider
 from ..records import ChatCompletion, ChatRequest
 from ..routing.flat_route import FlatRoute
-from ..routing.planned import EncodedVisit, PlannedTarget
+from ..routing.planned import EncodedVisit, PlannedRoute, PlannedTarget
 from ..routing.routed_call import RoutedCall
 from ..routing.routed_chunks import RoutedChunks
-from ..routing.routed_reply import routed_reply
+from ..routing.routed_reply import record_first_reply, reply_after, routed_reply
 from ..validation import check_option_values
+from .key_binding import Homes
 from .route_planning import RoutePlanner
 from .state import ClientState
 
 
-class RouteLoader(Protocol):
-    """The part of `CallDispatcher` that knows its routes."""
-
-    def load_routes(self) -> RoutePlanner:
-        """The planner of routes."""
-        ...
-
-
-class VisitDispatcher(RouteLoader, Protocol):
+class VisitDispatcher(Protocol):
     """The part of `CallDispatcher` that makes a visit's calls."""
 
     state: ClientState
@@ -88,81 +82,147 @@ class RouteCalls:
             plan = plan.with_timeout(attrs.evolve(plan.timeout, total=limit))
         calls = dispatcher.calls(request, self._options, stream=self._stream, started=started, plan=plan)
         answer = dispatcher.chunks_of(calls) if self._stream else dispatcher.reply_of(calls)
-        return EncodedVisit(calls, answer, has_own_total)
+        return EncodedVisit(calls, has_own_total, answer)
 
 
-def routed_call(
-    dispatcher: VisitDispatcher,
-    request: ChatRequest,
-    options: OptionValues,
-    stream: bool,
-    started: float,
-    on_load_refusal: Callable[[], None] | None = None,
-) -> RoutedCall | None:
-    """The call over the route that `request` names or `fallbacks` make; None if there is neither.
+class Router:
+    """Makes the calls of one client or view that take a route."""
 
-    Raises:
-        InvalidRequestError: an option is invalid.
-    """
-    planner = dispatcher.load_routes()
-    checked = options if options is NO_OPTIONS else check_option_values(options)
-    route = planner.route_of(request.model, checked)
-    if route is None:
-        return None
-    if not started:
-        dispatcher.state.check_alive(needs_loop=not stream)
-    timeout: Timeout = checked.get("timeout") or dispatcher.defaults["timeout"]
-    retries: int | None = checked.get("max_retries")
-    return RoutedCall(
-        route,
-        planner.planned(route, checked, stream=stream),
-        request,
-        RouteCalls(dispatcher, planner, route, checked, stream=stream),
-        max_retries=dispatcher.defaults["max_retries"] if retries is None else retries,
-        timeout=timeout,
-        started=started,
-        on_load_refusal=on_load_refusal,
-    )
+    __slots__ = ("planner",)
 
+    def __init__(self, state: ClientState, defaults: OptionValues, homes: Homes) -> None:
+        self.planner = RoutePlanner(state, defaults, homes)
 
-def first_provider(dispatcher: RouteLoader, model: str, options: OptionValues) -> tuple[Provider, str] | None:
-    """The provider of the first target of a route, and the target's model without its name; None for no route.
+    def complete(
+        self,
+        dispatcher: VisitDispatcher,
+        request: ChatRequest,
+        options: OptionValues,
+        started: float,
+        on_load_refusal: Callable[[], None] | None,
+    ) -> Awaitable[ChatCompletion] | None:
+        """One whole reply, as an awaitable that sends; None if the call takes no route.
 
-    Raises:
-        InvalidRequestError: an option is invalid.
-    """
-    planner = dispatcher.load_routes()
-    checked = options if options is NO_OPTIONS else check_option_values(options)
-    route = planner.route_of(model, checked)
-    return None if route is None else planner.provider_of(route.targets[0], checked)
+        Raises:
+            InvalidRequestError: an option is invalid.
+        """
+        if options is NO_OPTIONS and started and on_load_refusal is None and request.reply_schema is None:
+            known = self.planner.known_replies.get(request.model)
+            if known is not None:
+                planned = known.quiet_target()
+                if planned is not None:
+                    return self._first_reply(dispatcher, known, planned, request, started)
+        call = self._call(dispatcher, request, options, False, started, on_load_refusal)
+        return None if call is None else routed_reply(call)
 
+    async def _first_reply(
+        self,
+        dispatcher: VisitDispatcher,
+        known: PlannedRoute,
+        planned: PlannedTarget,
+        request: ChatRequest,
+        started: float,
+    ) -> ChatCompletion:
+        """The reply of a call whose first target is quiet, as nearly all are; if it fails, the call goes on."""
+        try:
+            calls = dispatcher.calls(request, NO_OPTIONS, stream=False, started=started, plan=planned.plan)
+        except CompletionError:  # raised again where no other target takes the request
+            return await routed_reply(self._known_call(dispatcher, request, started))
+        for each in calls:
+            each.max_repeats, each.may_wait_for_cooldown = known.max_repeats, False
+        health = planned.health
+        health.in_flight += 1
+        try:
+            reply = await (calls[0].complete() if calls[0].request.n is None else dispatcher.reply_of(calls))
+        except CompletionError as error:
+            failed = error
+        else:
+            record_first_reply(known, planned, reply)
+            return reply
+        finally:
+            health.in_flight -= 1
+        return await reply_after(self._known_call(dispatcher, request, started), planned, calls, failed)
 
-def routed_target(
-    dispatcher: VisitDispatcher, request: ChatRequest, options: OptionValues, stream: bool
-) -> Target | None:
-    """Where a call would go now; None if it takes no route.
+    def _known_call(self, dispatcher: VisitDispatcher, request: ChatRequest, started: float) -> RoutedCall:
+        """The call of a request that is known to take a route."""
+        call = self._call(dispatcher, request, NO_OPTIONS, False, started, None)
+        assert call is not None, "it takes a route"
+        return call
 
-    Raises:
-        CompletionError: no target can be called.
-    """
-    call = routed_call(dispatcher, request, options, stream, 0.0)
-    if call is None:
-        return None
-    target = call.next_target().plan.target
-    return attrs.evolve(
-        target,
-        route=call.route.name,
-        route_digest=_digest(call.route, dispatcher.state),
-        # Not those of this target: the call may go to another one. The digest has the options of all.
-        own_key=any(given.get("api_key") is not None for given in (options, dispatcher.defaults)),
-        extras=TargetExtras(dispatcher.defaults),
-    )
+    def chunks(
+        self, dispatcher: VisitDispatcher, request: ChatRequest, options: OptionValues, started: float
+    ) -> ChunkSource | None:
+        """The chunks of one streamed reply, which is sent when it is opened; None if the call takes no route.
+
+        Raises:
+            CompletionError: the request cannot be sent.
+        """
+        call = self._call(dispatcher, request, options, True, started, None)
+        return None if call is None else RoutedChunks(call)
+
+    def target(
+        self, dispatcher: VisitDispatcher, request: ChatRequest, options: OptionValues, stream: bool
+    ) -> Target | None:
+        """Where a call would go now; None if it takes no route.
+
+        Raises:
+            CompletionError: no target can be called.
+        """
+        call = self._call(dispatcher, request, options, stream, 0.0, None)
+        if call is None:
+            return None
+        target = call.next_target().plan.target
+        return attrs.evolve(
+            target,
+            route=call.route.name,
+            route_digest=_digest(call.route, dispatcher.state),
+            # Not those of this target: the call may go to another one. The digest has the options of all.
+            own_key=any(given.get("api_key") is not None for given in (options, dispatcher.defaults)),
+            extras=TargetExtras(dispatcher.defaults),
+        )
+
+    def first_provider(self, model: str, options: OptionValues) -> tuple[Provider, str] | None:
+        """The provider of the first target of a route, and the target's model without its name; None for no route.
+
+        Raises:
+            InvalidRequestError: an option is invalid.
+        """
+        checked = options if options is NO_OPTIONS else check_option_values(options)
+        route = self.planner.route_of(model, checked)
+        return None if route is None else self.planner.provider_of(route.targets[0], checked)
+
+    def _call(
+        self,
+        dispatcher: VisitDispatcher,
+        request: ChatRequest,
+        options: OptionValues,
+        stream: bool,
+        started: float,
+        on_load_refusal: Callable[[], None] | None,
+    ) -> RoutedCall | None:
+        """The call over the route that `request` names or `fallbacks` make; None if there is neither."""
+        planner = self.planner
+        checked = options if options is NO_OPTIONS else check_option_values(options)
+        route = planner.route_of(request.model, checked)
+        if route is None:
+            return None
+        if not started:
+            dispatcher.state.check_alive(needs_loop=not stream)
+        timeout: Timeout = checked.get("timeout") or dispatcher.defaults["timeout"]
+        retries: int | None = checked.get("max_retries")
+        return RoutedCall(
+            route,
+            planner.planned(route, checked, stream=stream, model=request.model),
+            request,
+            RouteCalls(dispatcher, planner, route, checked, stream=stream),
+            max_retries=dispatcher.defaults["max_retries"] if retries is None else retries,
+            timeout=timeout,
+            started=started,
+            on_load_refusal=on_load_refusal,
+        )
 
 
 def _digest(route: FlatRoute, state: ClientState) -> str:
     """The digest of a route, with the base URLs of this client if it has any."""
     urls = sorted(state.config.base_urls.items())
     return hashlib.sha256(f"{route.digest}{urls}".encode()).hexdigest()[:32] if urls else route.digest
-
-
-__all__ = ["RoutedChunks", "first_provider", "routed_call", "routed_reply", "routed_target"]

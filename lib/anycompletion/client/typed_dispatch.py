@@ -16,7 +16,7 @@ from .state import ClientState
 
 if TYPE_CHECKING:
     from ..middleware import Middleware
-    from .route_planning import RoutePlanner
+    from .routed_calls import Router
 
 OnLoadRefusal: TypeAlias = Callable[[], None] | None
 
@@ -35,7 +35,7 @@ class TypedCallMethods:
     if TYPE_CHECKING:
         state: ClientState
         defaults: OptionValues
-        routes: RoutePlanner | None
+        routes: Router | None
         _providers: dict[str, tuple[Provider, str, bool]]
 
         def complete(
@@ -44,8 +44,8 @@ class TypedCallMethods:
             """One whole reply."""
             ...
 
-        def load_routes(self) -> RoutePlanner:
-            """The planner of routes."""
+        def load_routes(self) -> Router:
+            """The router."""
             ...
 
         def _chain(self, options: OptionValues) -> tuple[Middleware, ...]: ...
@@ -71,9 +71,7 @@ class TypedCallMethods:
             InvalidRequestError: no such provider.
         """
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            from .routed_calls import first_provider  # noqa: PLC0415 (as in `complete`)
-
-            first = first_provider(self, model, options)
+            first = self.load_routes().first_provider(model, options)
             if first is not None:
                 return (*first, True)
         found = self._providers.get(model) if options is NO_OPTIONS else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Awaitable, Sequence
+from random import random
 from typing import NamedTuple, Protocol
 
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ChatRequest
-from .flat_route import FlatTarget
+from .flat_route import FlatRoute, FlatTarget
 from .target_health import TargetHealth
 
 
@@ -31,14 +34,73 @@ class PlannedTarget:
 class PlannedRoute:
     """All targets of a route that can be called, and why the others cannot."""
 
-    __slots__ = ("by_target", "refused", "targets")
+    __slots__ = (
+        "_bounds",
+        "_can_be_quiet",
+        "_strategy",
+        "_watched",
+        "by_target",
+        "max_repeats",
+        "refused",
+        "route",
+        "targets",
+    )
 
     def __init__(
-        self, targets: Sequence[PlannedTarget], refused: Sequence[tuple[FlatTarget, CompletionError]] = ()
+        self,
+        route: FlatRoute,
+        targets: Sequence[PlannedTarget],
+        refused: Sequence[tuple[FlatTarget, CompletionError]] = (),
+        *,
+        max_retries: int = 0,
     ) -> None:
+        self.route = route
         self.targets = tuple(targets)
         self.refused = tuple(refused)
         self.by_target = {each.target: each for each in targets}
+        self.max_repeats = max(0, max_requests(route, max_retries) - len(self.targets))
+        """How often the first visit of a call with the client's `max_retries` may repeat its request by itself."""
+        group = route.group
+        self._strategy = group.route.strategy
+        self._bounds = tuple(itertools.accumulate(group.weights))
+        """Sums of the weights of the targets up to each of them."""
+        candidates = self.targets[:1] if self._strategy == "order" else self.targets
+        needs_request = group.route.sticky is not None or self._strategy == "cheapest" or route.has_windows
+        is_flat = all(isinstance(member, FlatTarget) for member in group.members)
+        self._can_be_quiet = is_flat and not needs_request and not refused and all(map(_is_simple, candidates))
+        self._watched = [(each.health, each.plan.cooldown) for each in candidates]
+
+    def quiet_target(self) -> PlannedTarget | None:
+        """The target that the strategy picks, where it does so without knowing the request; else None.
+
+        Only where no target among which it picks has anything that must be looked at: an error, a pause, limits.
+        """
+        if not self._can_be_quiet:
+            return None
+        for health, cooldown in self._watched:
+            if health.blocked_until or cooldown.until:
+                return None
+        targets = self.targets
+        match self._strategy:
+            case "weighted":
+                chance = random()  # noqa: S311 (no secret)
+                return targets[min(bisect.bisect(self._bounds, chance * self._bounds[-1]), len(targets) - 1)]
+            case "least_busy":
+                weights = self.route.group.weights
+                loads = [health.in_flight / weight for (health, _), weight in zip(self._watched, weights, strict=True)]
+                return targets[loads.index(min(loads))]
+            case _:
+                return targets[0] if targets else None
+
+
+def _is_simple(planned: PlannedTarget) -> bool:
+    """Whether visits need no more than a plan that is the same for all of them."""
+    return planned.plan.limits is None and not planned.target.params and planned.visit_total is None
+
+
+def max_requests(route: FlatRoute, max_retries: int) -> int:
+    """The requests of one call, of all targets together."""
+    return max(max_retries + 1, len(route.targets) * route.settings.attempts_per_target)
 
 
 class EncodedVisit(NamedTuple):
@@ -46,10 +108,10 @@ class EncodedVisit(NamedTuple):
 
     calls: list[Call]
     """The branches."""
-    answer: Awaitable[ChatCompletion] | ChunkSource
-    """Their whole reply, as an awaitable that sends, or their chunks, which are sent when they are opened."""
     has_own_total: bool
     """Whether the visit's total timeout is the target's and not the call's."""
+    answer: Awaitable[ChatCompletion] | ChunkSource | None = None
+    """Their whole reply, as an awaitable that sends, or their chunks, which are sent when they are opened."""
 
 
 class RouteClient(Protocol):

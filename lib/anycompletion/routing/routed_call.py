@@ -14,6 +14,7 @@ from random import random
 import attrs
 
 from .._async import running_loop
+from ..calls import Call
 from ..errors import APIError, APITimeoutError, CompletionError
 from ..options import Timeout
 from ..records import ChatRequest, ReplyInfo
@@ -24,7 +25,7 @@ from .call_loads import CallLoads
 from .failed_route import all_failed, is_overload, none_available
 from .flat_route import FlatRoute, FlatTarget
 from .move_rules import move_rule
-from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient
+from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient, max_requests
 from .strategies import pick
 from .target_choice import NextStep, choose
 from .tried import Tried
@@ -80,7 +81,7 @@ class RoutedCall:
         self._request = request
         self._on_load_refusal = on_load_refusal
         """Called when each target refused the call for its load or rate; batches set it."""
-        self._max_requests = max(max_retries + 1, len(route.targets) * route.settings.attempts_per_target)
+        self._max_requests = max_requests(route, max_retries)
         self._loads = CallLoads(request, planned)
         self._encoded: tuple[PlannedTarget, EncodedVisit] | None = None
         """The first visit of a stream, which is encoded when the stream is made."""
@@ -319,6 +320,11 @@ class RoutedCall:
             for each in (info,) if first is info else (info, first):
                 each.attempts += self._attempts
                 each.warnings[:0] = self._warnings
+
+    def fail_first(self, planned: PlannedTarget, calls: list[Call], error: CompletionError) -> CompletionError | None:
+        """The same for a first visit that was made without this object; it is not in flight any more."""
+        visit = Visit(planned, EncodedVisit(calls, has_own_total=False), self.started, is_counted=False)
+        return self.fail(visit, error)
 
     def fail(self, visit: Visit, error: CompletionError) -> CompletionError | None:
         """Records that a visit failed; returns the error of the call, or None if it may go on to another target."""

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable
 from typing import cast
 
+from ..calls import Call
 from ..errors import CompletionError
 from ..records import ChatCompletion
+from .planned import PlannedRoute, PlannedTarget
 from .routed_call import RoutedCall
+from .tried import Tried
 from .visit import Visit
 
 
@@ -18,7 +21,21 @@ async def routed_reply(call: RoutedCall) -> ChatCompletion:
     Raises:
         CompletionError: an error that no other target may answer, or `AllTargetsFailedError`.
     """
-    visit = call.first_visit() or await call.next_visit()
+    return await _reply(call, call.first_visit() or await call.next_visit())
+
+
+async def reply_after(
+    call: RoutedCall, planned: PlannedTarget, calls: list[Call], failed: CompletionError
+) -> ChatCompletion:
+    """The reply of a call whose first visit has failed."""
+    final = call.fail_first(planned, calls, failed)
+    del failed  # its traceback has this frame
+    if final is not None:
+        raise final
+    return await _reply(call, await call.next_visit())
+
+
+async def _reply(call: RoutedCall, visit: Visit) -> ChatCompletion:
     while True:
         try:
             reply = await cast("Awaitable[ChatCompletion]", visit.answer)
@@ -35,6 +52,18 @@ async def routed_reply(call: RoutedCall) -> ChatCompletion:
         if final is not None:
             raise final
         visit = await call.next_visit()
+
+
+def record_first_reply(known: PlannedRoute, planned: PlannedTarget, reply: ChatCompletion) -> None:
+    """Records the reply of a call whose first visit was answered, in the health of the target and the reply's info."""
+    info, target, health = reply.info, planned.target.name, planned.health
+    info.route, info.target = known.route.name, target
+    info.tried = (Tried(target, info.provider, info.model, None, info.elapsed, info.attempts),)
+    if health.is_troubled:
+        health.on_success(asyncio.get_running_loop().time(), is_probe=False)
+    usage = reply.usage
+    if usage is not None and usage.completion_tokens:
+        health.add_per_token(info.elapsed / usage.completion_tokens)
 
 
 def _record(call: RoutedCall, visit: Visit, reply: ChatCompletion) -> None:

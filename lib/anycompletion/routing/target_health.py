@@ -85,6 +85,11 @@ class TargetHealth:
         """Seconds until a visit may begin; None if one may now."""
         return self.blocked_until - now if now < self.blocked_until else None
 
+    @property
+    def is_troubled(self) -> bool:
+        """Whether a success changes something."""
+        return bool(self._failed_at or self.blocked_until)
+
     # --- visits ---
 
     def begin(self) -> bool:

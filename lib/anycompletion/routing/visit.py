@@ -18,15 +18,15 @@ class Visit:
 
     __slots__ = ("_ended", "answer", "began", "calls", "has_own_total", "is_probe", "planned", "retry_paid")
 
-    def __init__(self, planned: PlannedTarget, encoded: EncodedVisit, began: float) -> None:
+    def __init__(self, planned: PlannedTarget, encoded: EncodedVisit, began: float, *, is_counted: bool = True) -> None:
         self.planned = planned
-        self.calls, self.answer, self.has_own_total = encoded
+        self.calls, self.has_own_total, self.answer = encoded
         self.began = began
         self.retry_paid = False
         """Whether it took a token of the endpoint's retry budget."""
-        self.is_probe = planned.health.begin()
+        self.is_probe = is_counted and planned.health.begin()
         """Whether it probes an open circuit."""
-        self._ended = False
+        self._ended = not is_counted
 
     @property
     def attempts(self) -> int:
