@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ Reply = Callable[[Any], Any]
 @asynccontextmanager
 async def pair(
     first: FakeProvider, last: FakeProvider | None = None, *, breaker: CircuitBreaker | None = ONE_FAILURE
-) -> AsyncIterator[AsyncCompletion]:
+) -> AsyncGenerator[AsyncCompletion]:
     """A client with a route over two providers."""
     last = last or FakeProvider(lambda request: "from the last", name="groq")
     routes = {"pair": Route(TARGETS, breaker=breaker)}

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -94,8 +94,7 @@ class TwoProviders:
     async def ask(self, model: str = "pair", *, stream: bool = False, **options: Any) -> ChatCompletion:
         opened: CompletionStream
         if not stream:
-            reply: ChatCompletion = await self.client.create(model, "Hello!", **options)
-            return reply
+            return cast("ChatCompletion", await self.client.create(model, "Hello!", **options))
         async with self.client.stream(model, "Hello!", **options) as opened:
             return await opened.get_final_completion()
 

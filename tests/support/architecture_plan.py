@@ -169,7 +169,6 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             (
                 "anycompletion.client.client_routes",
-                "anycompletion.client.route_planning",
                 "anycompletion.client.routed_calls",
                 "anycompletion.routing.route",
             ),

@@ -44,7 +44,7 @@ class Stats(FrozenValue):
 
     providers: dict[str, ProviderStats]
     """Provider name → its state."""
-    routes: dict[str, list[TargetState]] = attrs.field(factory=dict)
+    routes: dict[str, list[TargetState]] = attrs.field(factory=dict[str, "list[TargetState]"])
     """Name of a route → the states of its targets, in their order."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -211,6 +211,11 @@ class _CallSpan:
             invocation.finish_reasons = [_shown(choice.finish_reason) or "error" for choice in completion.choices]
         if completion.info.cached:
             invocation.attributes["anycompletion.cached"] = True  # its tokens were counted by the call that paid them
+        if completion.info.target is not None:
+            invocation.attributes["anycompletion.target"] = printable(completion.info.target)
+            invocation.attributes["anycompletion.tried"] = len(completion.info.tried)
+        if completion.info.route is not None:
+            invocation.attributes["anycompletion.route"] = printable(completion.info.route)
         usage = None if completion.info.cached else completion.usage
         if usage is not None:
             invocation.input_tokens, invocation.output_tokens = billable_tokens(usage)
