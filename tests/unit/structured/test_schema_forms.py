@@ -217,3 +217,47 @@ def test_a_root_that_is_a_reference_is_sent_as_an_object() -> None:
     node = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Node"}, NULL]}}, "required": ["next"]}
     sent = schema_for(PROVIDERS["openai"], "gpt-5.4", {"$ref": "#/$defs/Node", "$defs": {"Node": node}}).schema
     assert (sent["type"], sent["required"], list(sent["$defs"])) == ("object", ["next"], ["Node"])
+
+
+def test_objects_that_are_joined_stay_closed() -> None:
+    """A part that forbids other keys would allow them, and the schema not be strict."""
+    parts = [{"properties": {"a": TEXT}, "additionalProperties": False}, {"additionalProperties": True}]
+    schema = {"type": "object", "properties": {"field": {"type": "object", "allOf": parts}}}
+    assert schema_for(PROVIDERS["openai"], "gpt-5.4", schema).strict is True
+
+
+def test_a_definition_that_joins_itself_ends() -> None:
+    """A call with such a type would never be sent."""
+    again = {"allOf": [{"$ref": "#/$defs/Node"}, {"required": ["a"]}]}
+    node = {"type": "object", "properties": {"a": TEXT, "next": again}}
+    schema = {"type": "object", "properties": {"root": again}, "required": ["root"], "$defs": {"Node": node}}
+    sent = schema_for(PROVIDERS["vllm"], "any", schema).schema
+    assert sent["properties"]["root"]["properties"]["next"] == {"anyOf": [{"$ref": "#/$defs/Node"}, NULL]}
+
+
+def test_the_types_of_a_tuple_are_one_union() -> None:
+    """A union in a union would be another schema when it is prepared again."""
+    members = [TEXT, {"anyOf": [TEXT, NULL]}, {"type": "integer"}]
+    schema = {"type": "object", "properties": {"a": {"type": "array", "prefixItems": members}}}
+    sent = schema_for(PROVIDERS["anthropic"], "claude-haiku-4-5", schema).schema
+    assert sent["properties"]["a"]["items"] == {"anyOf": [TEXT, NULL, {"type": "integer"}]}
+
+
+def test_references_stay_where_a_schema_without_them_would_be_huge() -> None:
+    """A type of thirty classes would be a tool of a billion properties."""
+    nexts = [{"$ref": f"#/$defs/P{n + 1}"} for n in range(30)]
+    parts = {f"P{n}": {"type": "object", "properties": {"a": each, "b": each}} for n, each in enumerate(nexts)}
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/P0"}}, "$defs": {**parts, "P30": TEXT}}
+    assert len(schema_for(PROVIDERS["groq"], "any", schema, mode="tool").schema["$defs"]) == 31
+
+
+def test_strict_tools_keep_references() -> None:
+    """OpenAI's tools would be larger than they need to be."""
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/Part"}}, "required": ["a"], "$defs": PART}
+    assert "$defs" in schema_for(PROVIDERS["openai"], "gpt-5.4", schema, mode="tool").schema
+
+
+def test_a_long_limit_is_not_put_into_words() -> None:
+    """A pattern of a page would be part of the prompt of each call."""
+    schema = {"type": "object", "properties": {"a": {**TEXT, "pattern": "^(" + "a|" * 200 + "b)$"}}}
+    assert schema_for(PROVIDERS["anthropic"], "claude-haiku-4-5", schema).schema["properties"]["a"] == TEXT

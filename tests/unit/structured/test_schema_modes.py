@@ -57,6 +57,31 @@ def test_a_schema_that_the_format_lacks_changes_the_mode(provider: str, mode: st
     assert resolve_mode(PROVIDERS[provider], "claude-haiku-4-5", MIXED) == mode
 
 
+RECURSIVE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"root": {"$ref": "#/$defs/Node"}},
+    "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "mode"),
+    [
+        (RECURSIVE, "tool"),
+        ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(24)}}, "schema"),
+        ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(25)}}, "tool"),
+        ({"type": "object", "properties": {f"p{n}": {"type": ["string", "null"]} for n in range(16)}}, "schema"),
+        ({"type": "object", "properties": {f"p{n}": {"type": ["string", "null"]} for n in range(17)}}, "tool"),
+    ],
+)
+def test_limits_of_anthropic_change_the_mode(schema: dict[str, Any], mode: str) -> None:
+    """Anthropic would answer 400 to a type that refers to itself, or has many optional fields or unions."""
+    assert resolve_mode(PROVIDERS["anthropic"], "claude-haiku-4-5", schema) == mode
+    if mode == "tool":
+        with pytest.raises(UnsupportedParameterError, match=r"mode: .*use mode='tool'"):
+            resolve_mode(PROVIDERS["anthropic"], "claude-haiku-4-5", schema, mode="schema")
+
+
 @pytest.mark.parametrize(
     ("provider", "model", "mode"),
     [("deepseek", "deepseek-chat", "schema"), ("anthropic", "claude-haiku-4-5", "json"), ("replicate", "m", "tool")],
