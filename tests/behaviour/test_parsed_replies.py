@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from anycompletion import AsyncCompletion
 from anycompletion.structured import ParseMode
 from anycompletion.testing import FakeProvider, ParsedReply
+from support.random_types import typed_values
 
 MODES: tuple[ParseMode, ...] = ("schema", "tool", "json", "prompt")
 
@@ -19,6 +22,11 @@ MODES: tuple[ParseMode, ...] = ("schema", "tool", "json", "prompt")
 class Recipe:
     title: str
     minutes: int
+
+
+@dataclass
+class Outer:
+    value: Recipe
 
 
 class Box(msgspec.Struct):
@@ -36,6 +44,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "dict": ({"a": 1}, dict[str, int]),
     "class with a member like the wrapper's": (Box(1), Box),
     "the same in a list": ([Box(1)], list[Box]),
+    "a class in one with such a member": (Outer(TOAST), Outer),
+    "one of two classes in a tuple": ((TOAST, Box(2)), tuple[Recipe | Outer, Box]),
     "the same or nothing": (Box(1), Box | None),
 }
 
@@ -49,6 +59,19 @@ async def test_a_value_is_returned_by_parse(name: str, mode: ParseMode) -> None:
         reply = await client.parse("groq/openai/gpt-oss-20b", "?", into, mode=mode)
     assert reply.parsed == value
     assert type(reply.parsed) is type(value)
+
+
+@given(typed_values(3))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_value_of_any_type_is_returned_by_parse(case: tuple[Any, Any]) -> None:
+    """A value of some type would come back as another one, or as an error."""
+    into, value = case
+
+    async def ask() -> Any:
+        async with AsyncCompletion(providers=[FakeProvider(ParsedReply(value))]) as client:
+            return (await client.parse("openai/gpt-4o", "?", into)).parsed
+
+    assert asyncio.run(ask()) == value
 
 
 async def test_a_value_for_a_plain_call_is_its_json() -> None:

@@ -49,7 +49,7 @@ def _data(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Mapping):
-        return {str(key): _data(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+        return {_key(key): _data(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if type(value) in (list, tuple, set, frozenset):
         return [_data(item) for item in value]
     plan = compile_type(cast("type[Any]", type(value)))
@@ -57,36 +57,60 @@ def _data(value: Any) -> Any:
     return data["value"] if plan.wrapped else data
 
 
+def _key(key: Any) -> str:
+    """A key of a dict as the name of a member."""
+    name = _data(key)
+    return name if isinstance(name, str) else json.dumps(name).decode()
+
+
 def _with_root(data: Any, value: Any, schema: dict[str, Any]) -> Any:
     """The data of the object that a schema describes: a value that is no object of its own is a member of one."""
     properties = as_dict(_resolved(schema, schema).get("properties"))
     if list(properties) != ["value"]:
         return _with_tags(data, value, schema, schema)
-    member = properties["value"]
     is_whole = isinstance(data, dict) and list(cast("dict[str, Any]", data)) == ["value"]
-    if is_whole and not _takes_member(member, schema):
+    if is_whole and _fits(data, schema, schema):
         return cast("dict[str, Any]", data)
-    return {"value": _with_tags(data, value, member, schema)}
+    return {"value": _with_tags(data, value, properties["value"], schema)}
 
 
-def _takes_member(schema: Any, root: dict[str, Any]) -> bool:
-    """Whether a schema is that of an object with the member "value"."""
-    return any("value" in as_dict(option.get("properties")) for option in _options(schema, root))
+def _fits(data: Any, schema: Any, root: dict[str, Any]) -> bool:
+    """Whether the members and the types of data are those of a schema, as far as it names them."""
+    return any(_fits_option(data, option, root) for option in _options(schema, root))
+
+
+def _fits_option(data: Any, rules: dict[str, Any], root: dict[str, Any]) -> bool:
+    if not isinstance(data, dict):
+        return "type" not in rules or _TYPES[type(data)] in (rules["type"], *as_list(rules["type"]))
+    fields, properties = cast("dict[str, Any]", data), as_dict(rules.get("properties"))
+    return all(_fits(item, properties[name], root) for name, item in fields.items() if name in properties)
+
+
+_TYPES: dict[type, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    list: "array",
+}
 
 
 def _with_tags(data: Any, value: Any, schema: Any, root: dict[str, Any]) -> Any:
     """The data with the tags by which members of unions are distinguished, where the values' own classes have none."""
     options = _options(schema, root)
     if type(value) in (list, tuple):
-        items = _first(options, "items")
-        return [_with_tags(*pair, items, root) for pair in zip(data, cast("Sequence[Any]", value), strict=True)]
+        members = cast("Sequence[Any]", value)
+        first = as_list(next((each["prefixItems"] for each in options if "prefixItems" in each), None))
+        items = [*first, *[_first(options, "items")] * (len(members) - len(first))]
+        return [_with_tags(*each, root) for each in zip(data, members, items, strict=True)]
     if not isinstance(data, dict):
         return data
     fields = cast("dict[str, Any]", data)
     own = [(name, rules) for each in options for name, rules in as_dict(each.get("properties")).items()]
     if isinstance(value, Mapping):
         rest, by_name = _first(options, "additionalProperties"), dict(own)
-        of_names = {str(name): item for name, item in cast("Mapping[Any, Any]", value).items()}
+        of_names = {_key(name): item for name, item in cast("Mapping[Any, Any]", value).items()}
         return {name: _with_tags(item, of_names[name], by_name.get(name, rest), root) for name, item in fields.items()}
     tag = type(value).__name__
     for name, rules in own:
