@@ -381,6 +381,7 @@ COLUMN = ProviderColumn(
     own_expectations=OWN_EXPECTATIONS,
     denied=frozenset(
         (
+            "response_format={'type': 'json_object'}",
             "response_format: grammar",
             "tools: one of two strict",
             "tools: strict",

@@ -85,7 +85,7 @@ class SchemaRestriction:
         if "prefixItems" in found and not rules.tuples:
             members: list[Any] = found.pop("prefixItems")
             texts += filter(None, [keyword_text("prefixItems", members)])
-            found["items"] = with_flat_union({"anyOf": members}) if members else False
+            found["items"] = {"anyOf": members} if members else False
         if rules.max_min_items is not None and found.get("minItems", 0) > rules.max_min_items:
             texts += filter(None, [keyword_text("minItems", found["minItems"])])
             found["minItems"] = rules.max_min_items

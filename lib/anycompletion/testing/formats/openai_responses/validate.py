@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..json_access import as_dict, as_list, as_text, dump, is_integer, is_number
 from ..openai_chat.check_schemas import reply_schema_error, tool_schema_error
 from ..openai_chat.validate import validate_key, validate_model
 from ..wire_format import ErrorSpec, SimulatedRequest, first_error
@@ -182,6 +182,9 @@ def _text(request: SimulatedRequest) -> ErrorSpec | None:
     form = as_dict(as_dict(request.body.get("text")).get("format"))
     if form.get("type") not in (None, "text", "json_object", "json_schema"):
         return _invalid(f"Invalid value: {form['type']!r}.", "invalid_value", "text.format.type")
+    if form.get("type") == "json_object" and "json" not in dump(request.body.get("input")).decode().lower():
+        text = "Response input messages must contain the word 'json' in some form to use 'text.format' of type "
+        return _invalid(f"{text}'json_object'.", None, "input")
     if form.get("type") != "json_schema":
         return None
     if not isinstance(form.get("schema"), dict):
