@@ -39,6 +39,7 @@ from anycompletion.caching import CacheControl, CacheStore, MemoryStore, SQLiteS
 from anycompletion.routing import Route, RouteTarget
 from anycompletion.testing import FakeProvider, SimulatorServer
 from support.cancel_points import Run, at_every_point
+from support.secret_channels import leaks
 
 MODEL = "openai/gpt-4o"
 KEY = "sk-canary-3f7b2d1c"
@@ -615,6 +616,21 @@ async def test_a_store_has_no_key_and_reprs_have_no_prompt(tmp_path: Path, caplo
                 shown = [repr(each) for each in (cache, store, target, copied)]
     assert not any(KEY.encode() in content for content in contents(tmp_path))
     assert not any(KEY in text or PROMPT in text for text in (*shown, caplog.text))
+
+
+async def test_errors_through_a_cache_show_no_key() -> None:
+    """A crash report would hold the key of a call that waited for another one, or that found nothing."""
+    fake = FakeProvider(lambda request: BadRequestError("no"))
+    options: dict[str, Any] = {"api_key": KEY, "extra_headers": {"Authorization": f"Bearer {KEY}"}}
+    middleware = [cached(MemoryStore(), namespace="tenant")]
+    async with AsyncCompletion(providers=[fake], middleware=middleware, max_retries=0) as client:
+        calls = [client.create(MODEL, PROMPT, **options) for _ in range(3)]
+        calls.append(client.create(MODEL, PROMPT, cache="only", **options))
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in errors] == [BadRequestError] * 3 + [CacheMissError]
+    for error in errors:
+        assert isinstance(error, CompletionError)
+        assert leaks(error, KEY) == []
 
 
 def test_a_cache_pickles_with_its_store(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import pickle
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -99,6 +100,28 @@ async def test_two_clients_share_their_replies(redis: RedisServer) -> None:
         ):
             reply = await client.create(MODEL, "Hi")
             assert (reply.text, reply.info.cached) == ("reply", bool(number))
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from anycompletion.integrations.redis import RedisStore
+
+async def main():
+    async with RedisStore(sys.argv[1], timeout=5) as store:
+        assert await store.get(":1") == b"from the first"
+        await store.set(":2", b"from the second", 60)
+
+asyncio.run(main())
+"""
+
+
+@with_server
+async def test_two_processes_share_their_values(store: RedisStore, redis: RedisServer) -> None:
+    """A worker process would not find what another one has stored."""
+    await store.set(":1", b"from the first", None)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", OTHER_PROCESS, redis.url)
+    assert await process.wait() == 0
+    assert await store.get(":2") == b"from the second"
 
 
 @with_server
