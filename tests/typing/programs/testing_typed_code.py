@@ -20,7 +20,7 @@ async def test_parse() -> None:
     fake = FakeProvider('{"title": "Toast"}', ParsedReply(TOAST), ParsedReply([TOAST, TOAST]), ParsedReply(TOAST))
     async with AsyncCompletion(providers=[fake]) as client:
         reply = await client.parse("openai/gpt-4o", "Toast?", Recipe, max_reasks=1)
-        assert reply.parsed == TOAST and reply.info.reasks == 1
+        assert (reply.parsed, reply.info.reasks) == (TOAST, 1)
         async with client.parse_stream("openai/gpt-4o", "Toasts?", list[Recipe]) as stream:
             assert [recipe async for recipe in stream.items()] == [TOAST, TOAST]
         async with client.batch([{"model": "openai/gpt-4o", "messages": "Toast?"}], into=Recipe) as run:
