@@ -18,6 +18,7 @@ from support.page_tables import (
     describe,
     differences,
     grouped,
+    modes,
     parameters,
     prefixes,
     providers,
@@ -112,6 +113,16 @@ def test_every_row_is_in_the_table_of_providers() -> None:
         assert row.base_url in lines[name]
         assert f"({row.docs})" in lines[name]
         assert (" *" in lines[name]) == bool(row.unverified)
+
+
+def test_every_row_is_in_the_table_of_modes() -> None:
+    """The mode of a provider's typed replies, or of one of its models, would be missing from the pages."""
+    lines = {line.split("|")[1].strip(): line for line in modes()[2:]}
+    for name, row in PROVIDERS.items():
+        assert f"`{name}`" in lines[row.structured.mode]
+        for start, mode in row.structured.models.items():
+            if mode != row.structured.mode:
+                assert re.search(rf"`{name}` {mode}: [^;]*`{start}`", lines[row.structured.mode])
 
 
 def test_prefixes_of_model_names_are_listed() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
 from anycompletion.providers import supported_params
+from anycompletion.providers.structured_support import STRUCTURED_MODES
 from anycompletion.records import PARAM_NAMES
 
 if __package__:
@@ -168,6 +169,22 @@ def providers() -> list[str]:
     return table(["provider", "key", "base URL, and what replaces it", "documentation"], rows)
 
 
+def modes() -> list[str]:
+    """Table of the modes of typed replies: the providers of each, and their models that have another."""
+    rows: list[list[str]] = []
+    for mode in STRUCTURED_MODES:
+        names = [name for name in sorted(PROVIDERS) if PROVIDERS[name].structured.mode == mode]
+        others: list[str] = []
+        for name in names:
+            models = PROVIDERS[name].structured.models
+            starts = {other: [start for start, found in models.items() if found == other] for other in STRUCTURED_MODES}
+            others += [
+                f"`{name}` {other}: {code(starts[other])}" for other in starts if starts[other] and other != mode
+            ]
+        rows.append([mode, code(names), "; ".join(others)])
+    return table(["mode", "providers", "except models whose names begin with"], rows)
+
+
 def prefixes() -> list[str]:
     """List of the prefixes of model names that need no provider."""
     return [
@@ -183,6 +200,7 @@ TABLES = {
     "differences": differences,
     "providers": providers,
     "prefixes": prefixes,
+    "modes": modes,
 }
 """Name of a marked section → function that makes its lines."""
 
