@@ -234,15 +234,25 @@ async def test_each_of_several_choices_is_read() -> None:
     assert (caught.value.choice, caught.value.kind) == (0, "json")
 
 
-async def test_a_refused_schema_comes_with_what_to_try() -> None:
+REFUSED_SCHEMAS = {
+    "openai/gpt-4o": BadRequestError("Invalid schema", param="response_format.json_schema", status_code=400),
+    "openai/responses/gpt-4o": BadRequestError("Invalid schema", param="text.format.schema", status_code=400),
+    "anthropic/claude-haiku-4-5": BadRequestError("output_config.format.schema: invalid", status_code=400),
+}
+
+
+@pytest.mark.parametrize("model", REFUSED_SCHEMAS)
+async def test_a_refused_schema_comes_with_what_to_try(model: str) -> None:
     """A user would not know that there is another way to ask the same."""
-    refusal = BadRequestError("Invalid schema", param="response_format.json_schema", status_code=400)
-    async with AsyncCompletion(providers=[FakeProvider(refusal, refusal)]) as client:
+    refusal = REFUSED_SCHEMAS[model]
+    other = BadRequestError("messages: at least one message is required", status_code=400)
+    async with AsyncCompletion(providers=[FakeProvider(refusal, refusal, other, name="*")]) as client:
         with pytest.raises(BadRequestError, match=r'mode="tool"'):
-            await client.parse(MODEL, "?", Recipe)
-        with pytest.raises(BadRequestError) as caught:
-            await client.create(MODEL, "?")
-    assert "mode" not in str(caught.value)
+            await client.parse(model, "?", Recipe)
+        for call in (client.create(model, "?"), client.parse(model, "?", Recipe)):
+            with pytest.raises(BadRequestError) as caught:
+                await call
+            assert "mode" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", ["schema", "tool", "json", "prompt"])

@@ -16,8 +16,8 @@ from .requests import ANSWER, calls_answer, reask_request
 
 T = TypeVar("T")
 
-_SCHEMA_PARAMS = ("response_format", "output_config")
-"""Begin of the `param` of a provider's error about a schema."""
+_SCHEMA_PARAMS = ("response_format", "output_config", "text.format", "json_schema", "response_json_schema")
+"""Parts of the `param` of a provider's error about a schema, or of its message, where providers name none."""
 
 
 Send: TypeAlias = Callable[[ChatRequest, int], Awaitable[ChatCompletion]]
@@ -129,6 +129,9 @@ def _add_earlier(error: CompletionError, failed: ReplyValidationError) -> None:
 
 def add_mode_note(error: CompletionError, typed: TypedRequest) -> None:
     """Adds to the refusal of a schema what to try."""
-    if typed.mode == "schema" and isinstance(error, BadRequestError) and (error.param or "").startswith(_SCHEMA_PARAMS):
+    if typed.mode != "schema" or not isinstance(error, BadRequestError):
+        return
+    place = error.param or error.message
+    if any(name in place for name in _SCHEMA_PARAMS):
         error.message = f'{error.message} (the provider refuses this schema; mode="tool" may work)'
         error.args = (error.message,)
