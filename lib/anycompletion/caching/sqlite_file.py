@@ -164,10 +164,13 @@ class SQLiteFile:
 
     @contextlib.contextmanager
     def _transaction(self, calls: Sequence[Call]) -> Generator[None, None, None]:
-        connection = self._open()
         if all(method == "get" for method, _ in calls):  # which need not wait for another process that writes
+            self._open()
             yield
             return
+        if not self._is_in_place():
+            self.close()
+        connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -203,11 +206,16 @@ class SQLiteFile:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
             return False
         self.close()
-        with contextlib.suppress(FileNotFoundError):
-            # Else another process has replaced it already, and the new one is good.
-            if os.stat(self._path).st_ino == self._inode:
-                self._set_aside()
+        if self._is_in_place():  # else another process has replaced it already, and the new one is good
+            self._set_aside()
         return True
+
+    def _is_in_place(self) -> bool:
+        """Whether the file at the path is the one that was opened last: users and other processes replace files."""
+        try:
+            return os.stat(self._path).st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def _set_aside(self) -> None:
         copies = (f"{self._path}.corrupt-{number}" for number in range(1, _MAX_COPIES))

@@ -202,6 +202,16 @@ def replace_bytes(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(data.replace(old, new, 1))
 
 
+async def test_a_file_that_is_removed_while_it_is_open_is_begun_anew(store: SQLiteStore, path: Path) -> None:
+    """A service would go on with a file that is not there, and its disk space would never be free again."""
+    await store.set(":1", b"x", None)
+    for file in await asyncio.to_thread(_files, path):
+        await asyncio.to_thread(file.unlink)
+    await store.set(":2", b"y", None)
+    assert (await store.get(":1"), await store.get(":2")) == (None, b"y")
+    assert len(names(path)) == 3
+
+
 async def test_a_changed_value_is_not_given(store: SQLiteStore, path: Path) -> None:
     """A bit that the disk has lost would be a wrong answer."""
     await store.set(":1", b"a good answer" * 50, None)
