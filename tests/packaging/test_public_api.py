@@ -54,6 +54,7 @@ SUB_PACKAGES = (
     "caching",
     "integrations.aws",
     "integrations.google",
+    "integrations.litellm",
     "integrations.otel",
     "integrations.prices",
     "integrations.redis",

@@ -21,6 +21,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
     "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
     "workers": {"batch": "public package"},
     "integrations": {
+        "routing": "public package",
         "_boundary": "constructors that take URLs with passwords",
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",

@@ -166,6 +166,12 @@ SECTIONS = (
         "OpenTelemetry: `pip install 'anycompletion[otel]'`.",
     ),
     Section(
+        "anycompletion.integrations.litellm",
+        f"{_A}.integrations.litellm",
+        ("routes_from", "RouterConfig"),
+        "The configuration of a LiteLLM Router as arguments of a client; LiteLLM is not needed.",
+    ),
+    Section(
         "anycompletion.integrations.google",
         f"{_A}.integrations.google",
         ("vertex_token", "VertexToken"),

@@ -32,6 +32,13 @@ class CallLoads:
         planned = self._planned.by_target.get(target)
         return 0 if planned is None else planned.health.in_flight
 
+    def latency(self, target: FlatTarget) -> float | None:
+        """Mean latency of such calls at a target: to the first content of a stream, per token of a whole reply."""
+        planned = self._planned.by_target.get(target)
+        if planned is None:
+            return None
+        return planned.health.first_content if planned.plan.target.stream else planned.health.per_token
+
     def prompt_tokens(self) -> int:
         """Estimated tokens of the call's prompt."""
         return self.limit_tokens() - (self.reply_tokens() or 0) * (self._request.n or 1)

@@ -65,7 +65,7 @@ class PlannedRoute:
         self._bounds = tuple(itertools.accumulate(group.weights))
         """Sums of the weights of the targets up to each of them."""
         candidates = self.targets[:1] if self._strategy == "order" else self.targets
-        needs_request = group.route.sticky is not None or self._strategy == "cheapest" or route.has_windows
+        needs_request = group.route.sticky is not None or self._strategy in ("cheapest", "fastest") or route.has_windows
         is_flat = all(isinstance(member, FlatTarget) for member in group.members)
         self._can_be_quiet = is_flat and not needs_request and not refused and all(map(_is_simple, candidates))
         self._watched = [(each.health, each.plan.cooldown) for each in candidates]

@@ -18,10 +18,10 @@ from ..records.request import Params
 from ..redaction import MaskedValue
 from ..validation import check_options, parse_options, request_from_arguments, split_keywords
 
-Strategy: TypeAlias = Literal["order", "weighted", "least_busy", "cheapest"]
+Strategy: TypeAlias = Literal["order", "weighted", "least_busy", "fastest", "cheapest"]
 """How a route picks the target of a call, among those that are available."""
 
-STRATEGIES = frozenset(("order", "weighted", "least_busy", "cheapest"))
+STRATEGIES = frozenset(("order", "weighted", "least_busy", "fastest", "cheapest"))
 
 
 def _refuse(param: str, text: str) -> NoReturn:
@@ -210,8 +210,8 @@ class Route(Declaration):
     """Models, `RouteTarget`s, or names of other routes."""
     strategy: Strategy = attrs.field(default="order", validator=_check_one_of(*sorted(STRATEGIES)))
     """Picks among the available targets: "order" the first, "weighted" at random by `weight`, "least_busy" the one with
-    the fewest calls in flight for its weight, "cheapest" the one with the lowest expected price. The others follow
-    by the same rule."""
+    the fewest calls in flight for its weight, "fastest" the one with the lowest latency for its load, "cheapest" the
+    one with the lowest expected price. The others follow by the same rule."""
     attempts_per_target: int = attrs.field(default=1, validator=_check_count)
     """Requests to one target before the call moves on. A target that refuses a call for its rate gets one."""
     breaker: CircuitBreaker | None = attrs.field(factory=CircuitBreaker, validator=_check_breaker)

@@ -12,6 +12,9 @@ from .flat_route import FlatTarget, GroupMember, RouteGroup, targets_of
 _DEFAULT_REPLY_TOKENS = 500
 """Tokens of a reply without a limit, for the strategy "cheapest"."""
 
+_EXPLORED = 0.02
+"""Share of the calls of the strategy "fastest" that go to a target whatever its latency is."""
+
 _BUSY_FACTOR = 1.5
 _BUSY_MARGIN = 8
 """A sticky target with more calls in flight than `_BUSY_FACTOR` × the mean + `_BUSY_MARGIN` is passed over."""
@@ -22,6 +25,10 @@ class Loads(Protocol):
 
     def in_flight(self, target: FlatTarget) -> int:
         """Calls under way at a target."""
+        ...
+
+    def latency(self, target: FlatTarget) -> float | None:
+        """Mean latency of such calls at a target; None if there were none."""
         ...
 
     def prompt_tokens(self) -> int:
@@ -86,6 +93,8 @@ def _choose(
             return _weighted(members, random)
         case "least_busy":
             return min(members, key=lambda each: _in_flight(each[0], loads) / each[1])[0]
+        case "fastest":
+            return _fastest(members, loads, random)
         case "cheapest":
             return min(members, key=lambda each: _price(each[0], candidates, loads))[0]
 
@@ -97,6 +106,30 @@ def _weighted(members: Sequence[tuple[GroupMember, float]], random: Callable[[],
         if left < 0:
             return member
     return members[-1][0]  # the sum of fractions may be a little too large
+
+
+def _fastest(members: Sequence[tuple[GroupMember, float]], loads: Loads, random: Callable[[], float]) -> GroupMember:
+    """The faster for its load of two that are drawn at random, so that not all calls go to one; rarely any other.
+
+    One without a sample goes first.
+    """
+    untried = [member for member, _ in members if _latency(member, loads) is None]
+    if untried:
+        return min(untried, key=lambda member: _in_flight(member, loads))
+    first = int(random() * len(members))
+    second = (first + 1 + int(random() * (len(members) - 1))) % len(members)
+    if random() < _EXPLORED:
+        return members[first][0]  # so that one that was slow once is measured again
+    return min(members[first][0], members[second][0], key=lambda member: _expected(member, loads))
+
+
+def _latency(member: GroupMember, loads: Loads) -> float | None:
+    known = [latency for target in targets_of(member) if (latency := loads.latency(target)) is not None]
+    return min(known, default=None)
+
+
+def _expected(member: GroupMember, loads: Loads) -> float:
+    return (_latency(member, loads) or 0.0) * (_in_flight(member, loads) + 1)
 
 
 def _in_flight(member: GroupMember, loads: Loads) -> int:

@@ -21,6 +21,10 @@ class Loads:
         self.key = key
         self.prompt = prompt
         self.reply: int | None = None
+        self.latencies: dict[str, float] = {}
+
+    def latency(self, target: FlatTarget) -> float | None:
+        return self.latencies.get(target.name)
 
     def in_flight(self, target: FlatTarget) -> int:
         return self.busy.get(target.name, 0)
@@ -102,6 +106,21 @@ def test_cheapest_expects_the_price_of_the_call() -> None:
     assert order_of(route, loads) == ["openai/a", "openai/b", "openai/unknown"]
     loads.reply = 1
     assert order_of(route, loads)[0] == "openai/b"
+
+
+def test_fastest_prefers_a_low_latency_for_the_load() -> None:
+    """Calls would go to a slow target, or all of them to the fast one until it is overloaded."""
+    route, chance, loads = flat(Route(targets([1, 1, 1]), "fastest")), seeded(3), Loads()
+    assert pick(route.group, route.targets, loads, chance.random).name == "0"  # none has a sample
+    loads.latencies = {"0": 0.1, "2": 1.0}
+    assert pick(route.group, route.targets, loads, chance.random).name == "1"
+    loads.latencies["1"] = 0.5
+    picked = Counter(pick(route.group, route.targets, loads, chance.random).name for _ in range(3_000))
+    assert picked["0"] > picked["1"] > picked["2"] > 0
+    assert picked["2"] < 100
+    loads.busy = {"0": 50}
+    picked = Counter(pick(route.group, route.targets, loads, chance.random).name for _ in range(1_000))
+    assert picked["1"] > picked["0"]
 
 
 def test_a_route_in_a_route_keeps_its_strategy() -> None:
