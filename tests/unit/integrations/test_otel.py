@@ -119,7 +119,7 @@ async def test_a_plain_call_is_one_span_that_follows_the_conventions(
     """A dashboard made for the conventions would find an attribute missing, or under another name."""
     reply = await client.create(
         "openai/gpt-4o",
-        PROMPT,
+        f"{PROMPT} Answer in JSON.",
         temperature=0.5,
         top_p=0.9,
         frequency_penalty=0.1,
