@@ -41,7 +41,11 @@ ENVIRONMENTS: Mapping[str, Environment] = {
     # It imports mcp for requests with tools, although it does not depend on it.
     "litellm": Environment(("litellm==1.106.0", "mcp==2.3.0"), {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}),
     "any-llm": Environment(("any-llm-sdk[openai]==1.40.2",)),
-    "pydantic-ai": Environment(("pydantic-ai-slim[openai]==2.68.0",)),
+    # attrs, because one of the compared types is a class of it.
+    "pydantic-ai": Environment(("pydantic-ai-slim[openai]==2.68.0", "attrs==26.1.0")),
+    "instructor": Environment(("instructor==1.17.0", "openai<3.4")),
+    # This package with pydantic, for the types that it shares with other clients.
+    "pydantic": Environment((DEPENDENCIES, "pydantic==2.14.4")),
     "langchain-openai": Environment(("langchain-openai==1.7.3",)),
 }
 

@@ -1,10 +1,9 @@
-"""Tests that the recipes of the pages docs/middleware.md, cookbook.md and migrating.md do what the pages promise."""
+"""Tests that the recipes of the pages docs/middleware.md and migrating.md do what the pages promise."""
 
 import asyncio
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from anycompletion import (
     AsyncCompletion,
@@ -122,30 +121,6 @@ async def test_reasoning_is_hidden_in_replies_and_streams() -> None:
             final = await stream.get_final_completion()
     for each in (reply, final):
         assert (each.text, each.message.reasoning_content) == ("Hello!", None)
-
-
-def test_a_strict_schema_requires_every_property() -> None:
-    """OpenAI would reject the schema of a model with defaults, with models in it, or with fields of unusual names."""
-
-    class Part(BaseModel):
-        default: int = 3
-        properties: str | None = None
-
-    class Letter(BaseModel):
-        part: Part = Field(default_factory=Part, description="a part")
-        parts: list[Part] = []
-        other: Part | None = None
-
-    names = names_of("def strict", "cookbook.md")
-    for model in (Letter, names["Event"]):
-        given = names["schema_of"](model)["json_schema"]
-        assert given["strict"]
-        for each in (given["schema"], *given["schema"]["$defs"].values()):
-            assert each["required"] == list(each["properties"])
-            assert each["additionalProperties"] is False
-            assert not any("default" in field for field in each["properties"].values())
-        assert given["schema"]["properties"].keys() == model.model_fields.keys()
-    assert names["strict"](Letter.model_json_schema())["properties"]["part"] == {"$ref": "#/$defs/Part"}
 
 
 async def test_the_shim_sends_what_litellms_function_would() -> None:

@@ -177,6 +177,69 @@ def test_a_lone_surrogate_is_read() -> None:
     assert compile_type(Step).decode(b'{"text":"\\ud800","minutes":2.0}') == Step(text="\ufffd", minutes=2)
 
 
+class Optionals(pydantic.BaseModel):
+    nickname: str | None = "A"
+    note: str = "none"
+    count: int = pydantic.Field(default=3, alias="Count", ge=1)
+    of: Cat | Bird = pydantic.Field(default=Cat(), discriminator="kind")
+    inner: list[Optionals] = []
+    totals: dict[str, int] = {}
+
+
+NULLS = {
+    "of the model": ('{"note":null,"nickname":null,"Count":null,"of":null}', Optionals(nickname=None)),
+    "inside lists and unions": (
+        '{"inner":[{"note":"b"},{"note":null,"inner":[{"Count":null}]}],"of":{"kind":"cat","lives":null}}',
+        Optionals(inner=[Optionals(note="b"), Optionals(inner=[Optionals()])]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NULLS)
+def test_null_stands_for_an_optional_member_that_was_left_out(case: str) -> None:
+    """Strict schemas demand all members, so that replies with null for a member with a default would be refused."""
+    text, value = NULLS[case]
+    assert compile_type(Optionals).decode(text.encode()) == value
+    assert compile_type(pydantic.TypeAdapter(list[Optionals])).decode(f'{{"value":[{text}]}}'.encode()) == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{"totals":{"note":null}}', "$.totals.note"),
+        ('{"note":null,"Count":0}', "$.Count"),
+        ('{"note":null,"inner":[{"Count":0}]}', "$.inner[0].Count"),
+        ('{"inner":[null]}', "$.inner[0]"),
+    ],
+)
+def test_null_is_refused_where_a_value_is_needed(text: str, path: str) -> None:
+    """A null would be dropped out of a dict or a list, or hide what is wrong beside it."""
+    with pytest.raises(ValueMismatch) as caught:
+        compile_type(Optionals).decode(text.encode())
+    assert caught.value.path == path
+
+
+def test_null_for_a_required_member_or_refused_by_a_check_is_no_missing_one() -> None:
+    """The error would name a member as missing that is there, or a check of the class would be passed over."""
+
+    class Checked(pydantic.BaseModel):
+        name: str
+        size: int | None = 3
+
+        @pydantic.field_validator("size")
+        @classmethod
+        def _is_given(cls, size: int | None) -> int | None:
+            if size is None:
+                raise ValueError("give a size")
+            return size
+
+    with pytest.raises(ValueMismatch, match=r"^\$\.name: expected a valid string"):
+        compile_type(Checked).decode(b'{"name":null}')
+    with pytest.raises(ValueMismatch) as caught:
+        compile_type(Checked).decode(b'{"name":"a","size":null}')
+    assert (caught.value.path, caught.value.kind) == ("$.size", "value")
+
+
 def test_a_model_without_a_schema_is_refused() -> None:
     """A model that no JSON Schema can describe would end with an error of pydantic."""
 

@@ -11,6 +11,7 @@ import attrs
 
 from ...codecs import json as codec
 from ..mismatch import ANY_KEY, ValueMismatch
+from .absent_members import without_optional_nulls
 from .object_type import refusal
 from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, is_array, is_object, map_schema, references
 
@@ -81,6 +82,21 @@ def _has(data: Any, part: str | int) -> bool:
     if isinstance(part, int):
         return is_array(data) and part < len(data)
     return is_object(data) and part in data
+
+
+def _path(error: dict[str, Any], data: Any) -> list[str | int]:
+    """The place of one of pydantic's errors in the data."""
+    found: list[str | int] = []
+    for part in error["loc"]:
+        if _has(data, part):
+            data = data[part]
+            found.append(part)
+    return found
+
+
+def _is_own(error: dict[str, Any]) -> bool:
+    """Whether an error is one of a check by the class itself."""
+    return error["type"] in _OWN_TEXT or "url" not in error
 
 
 def _validator(cls: Any) -> Any:
@@ -167,26 +183,26 @@ class PydanticType(TypeNode):
         except ValueError as exc:
             if not hasattr(exc, "errors"):
                 raise refusal(exc) from exc
-            raise self._mismatch_of(cast("Any", exc).errors(), data) from exc
+            errors = cast("Any", exc).errors()
+            paths = [_path(each, data) for each in errors if not _is_own(each)]
+            shorter = without_optional_nulls(data, paths, self._source.schema)
+            if shorter is data:
+                raise self._mismatch_of(errors, data) from exc
+        return self._validated(shorter)
 
     def _mismatch_of(self, errors: list[dict[str, Any]], data: Any) -> ValueMismatch:
         """The first of pydantic's errors, with its place in the data."""
         first = errors[0]
-        parts: list[str | int] = []
         declared = _all_names(self._source.schema)
-        for part in first["loc"]:
-            if _has(data, part):
-                data = data[part]
-                parts.append(part if isinstance(part, int) or part in declared else ANY_KEY)
+        parts = [part if isinstance(part, int) or part in declared else ANY_KEY for part in _path(first, data)]
         kind = first["type"]
         if kind == "missing":
             parts.append(first["loc"][-1])
             return ValueMismatch("a member, which is missing", parts=tuple(parts))
         if kind == "extra_forbidden":
             return ValueMismatch("no members besides those of the schema", parts=tuple(parts[:-1]))
-        is_own = kind in _OWN_TEXT or "url" not in first
         expected = str(first["msg"]).removeprefix("Input should be ")
-        return ValueMismatch(expected, "value" if is_own else "schema", tuple(parts))
+        return ValueMismatch(expected, "value" if _is_own(first) else "schema", tuple(parts))
 
     def accepts(self, value: Any) -> bool:
         """Whether it is an instance of the class, or valid for the adapter."""
