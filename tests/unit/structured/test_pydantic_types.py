@@ -172,6 +172,36 @@ def test_an_error_in_a_model_inside_a_class_has_the_whole_path() -> None:
         compile_type(Dinner).decode(b'{"first":{"Title":"a"},"steps":{"x":{"text":"a","minutes":"z"}}}')
 
 
+class Trip(pydantic.BaseModel):
+    start: Step
+    note: str | None = "none"
+    stops: list[Step] = []
+    by_day: dict[str, Step] = {}
+    any: Any = 1
+    or_cat: Step | Cat = Cat()
+    choice: Literal["a", None] = "a"
+    letter: Literal["x", "y"] = "x"
+    step: Step = Step(text="default")
+
+
+def test_null_is_a_member_that_is_left_out() -> None:
+    """A member with a default, which a model can only write as null, would be refused."""
+    text = (
+        '{"start":{"text":"a","minutes":null},"note":null,"stops":[{"text":"b","minutes":null}],"any":null,'
+        '"by_day":{"x":{"text":"c","minutes":null}},"or_cat":{"kind":"cat","lives":null},"choice":null,"letter":null,'
+        '"step":null}'
+    )
+    found = compile_type(list[Trip]).decode(f'{{"value":[{text}]}}'.encode())
+    steps = [Step(text=each) for each in "abc"]
+    assert found == [
+        Trip(start=steps[0], note=None, stops=[steps[1]], by_day={"x": steps[2]}, any=None, choice=None, or_cat=Cat())
+    ]
+    for wrong, path in ((text.replace('"text":"a"', '"text":null'), "$.start.text"), ('{"start":null}', "$.start")):
+        with pytest.raises(ValueMismatch) as caught:
+            compile_type(Trip).decode(wrong.encode())
+        assert caught.value.path == path
+
+
 def test_a_lone_surrogate_is_read() -> None:
     """pydantic would refuse text that other types of replies accept."""
     assert compile_type(Step).decode(b'{"text":"\\ud800","minutes":2.0}') == Step(text="\ufffd", minutes=2)

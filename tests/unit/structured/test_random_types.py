@@ -54,6 +54,24 @@ def test_schemas_are_valid_and_allow_the_values(case: tuple[Any, Any]) -> None:
     jsonschema.Draft202012Validator(plan.schema).validate(json.loads(plan.encode(value)))
 
 
+@given(typed_values())
+@SOME
+def test_null_is_an_optional_member_that_is_left_out(case: tuple[Any, Any]) -> None:
+    """A provider whose schemas make every member required would have replies refused, or read as other values."""
+    into, value = case
+    plan = compile_type(into)
+    schema, data = plan.schema, json.loads(plan.encode(value))
+    optional = [
+        name
+        for name, member in schema.get("properties", {}).items()
+        if name not in schema.get("required", ())
+        and not jsonschema.Draft202012Validator({**member, "$defs": schema.get("$defs", {})}).is_valid(None)
+    ]
+    without = {name: item for name, item in data.items() if name not in optional}
+    nulls = json.dumps(without | dict.fromkeys(optional)).encode()
+    assert plan.decode(nulls) == plan.decode(json.dumps(without).encode())
+
+
 @given(random_types(), VALUES)
 @SOME
 def test_any_json_is_a_value_or_a_mismatch(found: Any, data: Any) -> None:
