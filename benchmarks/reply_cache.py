@@ -19,7 +19,7 @@ from pathlib import Path
 
 from anycompletion import AsyncCompletion, CallNext, CallOptions, ChatCompletion, ChatRequest, Reply
 from anycompletion.caching import CacheStore, MemoryStore, SQLiteStore, cached
-from anycompletion.calls import ChunkSource
+from anycompletion.calls.chunk_source import ChunkSource
 from anycompletion.records import ChatCompletionMessage, Choice, ReplyInfo, Usage
 from anycompletion.records.chunks import ChatCompletionChunk
 from anycompletion.streaming import CompletionStream
