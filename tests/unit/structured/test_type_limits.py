@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, NewType
 
@@ -94,6 +96,21 @@ def test_limits_are_checked_in_json_that_is_read_tolerantly(case: str) -> None:
     plan.decode(b'{"value":[1.0,%b]}' % right.encode())
     with pytest.raises(ValueError, match=r"\$\[1\]: expected "):
         plan.decode(b'{"value":[1.0,%b]}' % wrong.encode())
+
+
+def test_a_pattern_in_a_union_survives_garbage_collection() -> None:
+    """The process would crash: msgspec loses the place of the type of a list beside a text with a pattern."""
+    program = (
+        "import gc\n"
+        "from typing import Annotated\n"
+        "from msgspec import Meta\n"
+        "from anycompletion.structured.types import compile_type\n"
+        "for item in (list[int], dict[str, int], tuple[int, ...], set[int]):\n"
+        "    plan = compile_type(Annotated[str, Meta(pattern='^a')] | item)\n"
+        "    gc.collect()\n"
+        "    assert plan.decode(b'{\"value\":\"ab\"}') == 'ab'\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_limits_of_a_union_are_those_of_the_members_that_can_have_them() -> None:
