@@ -148,7 +148,8 @@ async def test_tool_calls_and_results_are_converted(model: str, sdk: openai.Asyn
 
 async def test_streamed_tool_calls_can_be_assembled(sdk: openai.AsyncOpenAI) -> None:
     """The SDK's own helper could not assemble the pieces."""
-    tools: Any = [{"type": "function", "function": {**ADD["function"], "strict": True}}]
+    closed = {**ADD["function"]["parameters"], "additionalProperties": False}
+    tools: Any = [{"type": "function", "function": {**ADD["function"], "parameters": closed, "strict": True}}]
     async with sdk.chat.completions.stream(
         model="anthropic/claude-haiku-4-5", messages=[{"role": "user", "content": "1+1?"}], tools=tools
     ) as stream:
