@@ -135,7 +135,7 @@ def _meta(node: TypeNode, limits: ValueLimits) -> msgspec.Meta | None:
     """The limits for msgspec; None where Python has to check them."""
     names = limits.names()
     values = {name: getattr(limits, name) for name in names}
-    # In a union of a text with a pattern and an array or object, msgspec's memory is corrupted by garbage collection.
+    # In unions, msgspec takes the pattern for the type of another member when it frees the memory of both.
     if "pattern" in names:
         return None
     if type(node) is not ScalarType or node.wire is not node.cls or limits.predicates or {"gt", "ge"} <= names:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..mismatch import ValueMismatch
 from .collection_types import ArrayType, MapType
-from .scalar_types import AnyType, ScalarType, as_integer
+from .scalar_types import NONE_TYPE, AnyType, ScalarType, as_integer
 from .type_node import SchemaDefs, TypeNode, class_union, convert, is_object, json_kind
 
 _MOST_GENERAL = 3
@@ -137,6 +137,8 @@ def _is_native(members: list[TypeNode]) -> bool:
     if len(plain) < len(members):
         kinds.append("object")
     classes = [cls for member in members for cls in member.decoded_classes()]
+    if tuple in classes and set(classes) - {tuple, NONE_TYPE}:
+        return False  # garbage collection of a tuple beside a type with limits ends the process in msgspec
     return len(kinds) == len(set(kinds)) and len(classes) == len(set(classes))
 
 
