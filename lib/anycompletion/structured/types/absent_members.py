@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, cast
 
-from .type_node import is_array, is_object
+from .type_node import is_array
 
 Path: TypeAlias = Sequence[str | int]
 """Members and indexes from the root of data to a place in it."""
@@ -25,31 +25,33 @@ def without_optional_nulls(data: Any, paths: Iterable[Path], schema: dict[str, A
     Returns:
         The data itself where there is no such member.
     """
+    removed: _Places = {}
     for path in paths:
-        if path and _has_null(data, path) and _is_optional(schema, path):
-            data = _without(data, path)
-    return data
+        if path and _is_null(data, path) and _is_optional(schema, path):
+            places = removed
+            for part in path:
+                places = places.setdefault(part, {})
+    return _without(data, removed) if removed else data
 
 
-def _has_null(data: Any, path: Path) -> bool:
-    """Whether the member at a path is there and null; an earlier path may have removed it."""
+_Places: TypeAlias = "dict[str | int, _Places]"
+"""Members and indexes, each with places inside of it; a member without such is removed itself."""
+
+
+def _is_null(data: Any, path: Path) -> bool:
     for part in path:
-        if isinstance(part, int):
-            data = data[part]
-        elif not is_object(data) or part not in data:
-            return False
-        else:
-            data = data[part]
+        data = data[part]
     return data is None
 
 
-def _without(data: Any, path: Path) -> Any:
-    first, rest = path[0], path[1:]
+def _without(data: Any, removed: _Places) -> Any:
     if is_array(data):
-        return [_without(item, rest) if at == first else item for at, item in enumerate(data)]
-    if not rest:
-        return {name: item for name, item in data.items() if name != first}
-    return {name: _without(item, rest) if name == first else item for name, item in data.items()}
+        return [_without(item, removed[at]) if at in removed else item for at, item in enumerate(data)]
+    return {
+        name: _without(item, removed[name]) if name in removed else item
+        for name, item in data.items()
+        if removed.get(name) != {}
+    }
 
 
 def _is_optional(schema: dict[str, Any], path: Path) -> bool:
