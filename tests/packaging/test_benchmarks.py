@@ -117,7 +117,8 @@ def test_before_needs_a_checkout(tmp_path: Path) -> None:
 
 def test_a_missing_peer_is_reported_with_the_command_that_installs_it() -> None:
     """A run without an installed peer would not name the command that installs it, or would leave the peer out."""
-    missing = [name for name in peers.ENVIRONMENTS if name != "bare" and peers.python_of(name) is None]
+    compared = [each.environment for each in QUESTIONS["single"].contenders]
+    missing = [name for name in compared if name != "bare" and peers.python_of(name) is None]
     if not missing:
         pytest.skip("all peers are installed here")
     done = run_short("single", Path(), "--peers", missing[0])
