@@ -34,6 +34,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "streamed: weather ['city']",
         "message: ['weather'] None",
     ),
+    "routes_of_a_client": ("Hello! default groq/llama-3.3-70b", "errors: ['RateLimitError', 'RateLimitError'"),
+    "fallbacks_of_a_call": ("anthropic/claude-sonnet-4-5 2", "Once upon a time. move"),
+    "router_of_litellm": ("Hello!",),
     "fallback_models": (
         "fallback: groq/llama RateLimitError",
         "answered by: anthropic ['seed dropped: Anthropic has no seed'",

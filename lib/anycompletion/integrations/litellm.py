@@ -5,6 +5,7 @@ https://docs.litellm.ai/docs/routing describes the lists and arguments that are 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
@@ -246,11 +247,29 @@ def _options(params: dict[str, Any]) -> TargetOptions:
     key: object = params.pop("api_key", None)
     if key is not None:
         name = key.removeprefix("os.environ/") if isinstance(key, str) else key
-        options["api_key"] = EnvKey(cast("str", name)) if name != key else key
+        options["api_key"] = key if name == key else _environment_key(cast("str", name))
     total, first_chunk = params.pop("timeout", None), params.pop("stream_timeout", None)
     if total is not None or first_chunk is not None:
         options["timeout"] = _timeout(total, first_chunk)
     return cast("TargetOptions", options)
+
+
+def _environment_key(name: str) -> Key:
+    """The key in a variable; `EnvKey` is for names in capitals, as all names should be."""
+    return EnvKey(name) if name.isidentifier() and name == name.upper() else _VariableKey(name)
+
+
+@attrs.frozen
+class _VariableKey:
+    """A key in an environment variable of any name."""
+
+    name: str
+
+    def __call__(self) -> str:
+        key = os.environ.get(self.name)
+        if not key:
+            raise ConfigurationError(f"no API key: set {self.name}")
+        return key
 
 
 def _timeout(total: float | None, first_chunk: float | None) -> Timeout:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from ..errors import APIError, CompletionError, RateLimitError, printable
+from ..errors import APIConnectionError, APIError, CompletionError, RateLimitError, printable
 from ..retry_policy import is_load_refusal
 from ..route_errors import AllTargetsFailedError
 from .flat_route import FlatRoute
 from .planned import PlannedRoute
 from .tried import Tried
+from .visit import Visit
 
 
 def all_failed(route: FlatRoute, tried: Sequence[Tried], retry_after: float | None) -> CompletionError:
@@ -58,6 +59,14 @@ def none_available(route: FlatRoute, planned: PlannedRoute, retry_after: float |
         errors=errors,
         retry_after=retry_after,
     )
+
+
+def given_up(visit: Visit) -> APIConnectionError:
+    """The error of a visit that was closed because another one was answered first; its provider may have worked."""
+    place = visit.planned.plan.target
+    error = APIConnectionError("closed, because another target answered first", phase="closed", maybe_billed=True)
+    error.provider, error.model, error.attempts = place.provider, place.model, visit.attempts
+    return error
 
 
 def _shown(route: FlatRoute) -> str:

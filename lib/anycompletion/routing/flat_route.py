@@ -12,6 +12,7 @@ from ..codecs.json import dumps
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import OptionValues
 from ..redaction import may_be_secret
+from .hedge_budget import HedgeBudget
 from .route import CircuitBreaker, Route, RouteTarget, target_options
 
 _ADDRESSES = frozenset(
@@ -67,7 +68,7 @@ def targets_of(member: GroupMember) -> tuple[FlatTarget, ...]:
 class FlatRoute:
     """A route with its groups and all targets in order; made once per route, or per tuple of fallbacks."""
 
-    __slots__ = ("_digest", "group", "has_windows", "name", "settings", "targets")
+    __slots__ = ("_digest", "group", "has_windows", "hedges", "name", "settings", "targets")
 
     def __init__(self, name: str | None, group: RouteGroup) -> None:
         self.name = name
@@ -76,6 +77,7 @@ class FlatRoute:
         self.settings = group.route
         self.targets = group.targets
         self.has_windows = any(target.context_window for target in self.targets)
+        self.hedges = HedgeBudget(self.settings.hedge_share)
         self._digest = ""
 
     @property

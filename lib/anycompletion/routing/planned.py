@@ -67,6 +67,7 @@ class PlannedRoute:
         candidates = self.targets[:1] if self._strategy == "order" else self.targets
         needs_request = group.route.sticky is not None or self._strategy in ("cheapest", "fastest") or route.has_windows
         is_flat = all(isinstance(member, FlatTarget) for member in group.members)
+        needs_request = needs_request or route.settings.hedge_after is not None
         self._can_be_quiet = is_flat and not needs_request and not refused and all(map(_is_simple, candidates))
         self._watched = [(each.health, each.plan.cooldown) for each in candidates]
 

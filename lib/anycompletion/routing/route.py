@@ -39,6 +39,17 @@ def _check_number(owner: object, attribute: attrs.Attribute[Any], value: object)
     _number(attribute.name, value)
 
 
+def _check_optional_number(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        _number(attribute.name, value)
+
+
+def _check_share(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    _number(attribute.name, value, may_be_least=True)
+    if cast("float", value) > 1:
+        _refuse(attribute.name, "must be 1 or less")
+
+
 def _check_count(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         _refuse(attribute.name, f"expected an int, found {type(value).__name__}")
@@ -232,6 +243,11 @@ class Route(Declaration):
     )
     """Sends requests with one key to one target while it is available. "prompt_cache": the key is `prompt_cache_key`,
     or else made of the system message and the tools."""
+    hedge_after: float | None = attrs.field(default=None, validator=_check_optional_number)
+    """Seconds without an answer, or without the first content of a stream, after which the next target is asked as well
+    and the first good answer wins. It counts as one of the call's requests; the other one may be billed, too."""
+    hedge_share: float = attrs.field(default=0.05, validator=_check_share)
+    """Share of the calls that may do so."""
 
 
 def target_options(target: RouteTarget) -> OptionValues:

@@ -19,17 +19,17 @@ from ..errors import APIError, APITimeoutError, CompletionError
 from ..options import Timeout
 from ..records import ChatRequest, ReplyInfo
 from ..retry_policy import Backoff, has_wait_hint, work_may_have_begun, worth_retrying
-from ..transport import Transport
 from ..validation import validate_request
 from .call_loads import CallLoads
-from .failed_route import all_failed, is_overload, none_available
-from .flat_route import FlatRoute, FlatTarget
+from .failed_route import all_failed, given_up, is_overload, none_available
+from .flat_route import FlatRoute
 from .move_rules import move_rule
 from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient, max_requests
 from .strategies import pick
 from .target_choice import NextStep, choose
 from .tried import Tried
 from .visit import Visit
+from .visit_log import VisitLog
 
 _BACKOFF = Backoff()
 
@@ -38,22 +38,15 @@ class RoutedCall:
     """The state of one logical call over a route."""
 
     __slots__ = (
-        "_attempts",
         "_client",
-        "_counts",
         "_encoded",
-        "_excluded",
-        "_failed",
         "_larger_than",
         "_loads",
         "_max_requests",
         "_on_load_refusal",
         "_planned",
-        "_refused",
         "_request",
-        "_tried",
-        "_used",
-        "_warnings",
+        "_visits",
         "route",
         "started",
         "timeout",
@@ -85,23 +78,13 @@ class RoutedCall:
         self._loads = CallLoads(request, planned)
         self._encoded: tuple[PlannedTarget, EncodedVisit] | None = None
         """The first visit of a stream, which is encoded when the stream is made."""
-        self._used = 0
-        """Requests so far; a visit that sent none counts as one."""
-        self._attempts = 0
-        """Requests that failed so far, of all branches."""
-        self._counts: dict[FlatTarget, int] = {}
-        """Target → visits of this call that failed."""
-        self._failed: dict[FlatTarget, tuple[APIError, Transport]] = {}
-        """Target → the error of the last visit, and the transport that it was made with."""
-        self._excluded: set[FlatTarget] = set()
+        self._visits = VisitLog()
         self._larger_than = 0
         """Tokens of the largest context window that the prompt did not fit into."""
-        self._tried: list[Tried] = []
-        self._refused: list[CompletionError] = []
-        """Errors of targets to which the call cannot be sent."""
-        self._warnings: list[str] = []
         for target, error in planned.refused:
-            self._pass_over(target, error)
+            self._visits.pass_over(target, error)
+        if route.settings.hedge_after is not None:
+            route.hedges.deposit()
 
     # --- the next visit ---
 
@@ -132,7 +115,7 @@ class RoutedCall:
             now = asyncio.get_running_loop().time()
             self.started = self.started or now
             left = self._time_left(now)
-            if self._used and not self._may_begin(left):
+            if self._visits.used and not self._may_begin(left):
                 raise self._failure(None)
             step = self._next_step(now)
             if step.probe_of is not None:
@@ -141,9 +124,9 @@ class RoutedCall:
             planned = step.planned
             if planned is None or (left is not None and step.wait >= left):
                 raise self._failure(step.retry_after if planned is None else step.wait)
-            if step.wait and self._counts and self._on_load_refusal is not None:
+            if step.wait and self._visits.counts and self._on_load_refusal is not None:
                 self._on_load_refusal()  # no other target took the call
-            is_paid = planned.target in self._counts and await self._wait_to_repeat(planned, left)
+            is_paid = planned.target in self._visits.counts and await self._wait_to_repeat(planned, left)
             await self._wait_for_pause(planned)
             visit = self._begin(planned, asyncio.get_running_loop().time(), waits=step.wait > 0)
             if visit is not None:
@@ -181,20 +164,23 @@ class RoutedCall:
 
     def _next_step(self, now: float) -> NextStep:
         """What the call does next."""
+        return self._step_among(self._candidates(), now)
+
+    def _step_among(self, targets: tuple[PlannedTarget, ...], now: float) -> NextStep:
         return choose(
-            self._candidates(),
+            targets,
             now,
             pick=lambda candidates: pick(self.route.group, candidates, self._loads, random),
             tokens=self._loads.limit_tokens,
-            counts=self._counts,
+            counts=self._visits.counts,
             attempts_per_target=self.route.settings.attempts_per_target,
         )
 
     def _candidates(self) -> tuple[PlannedTarget, ...]:
         """The targets that may answer the call."""
         targets = self._planned.targets
-        if self._excluded:
-            targets = tuple(each for each in targets if each.target not in self._excluded)
+        if self._visits.excluded:
+            targets = tuple(each for each in targets if each.target not in self._visits.excluded)
         if not self.route.has_windows or not targets:
             return targets
         if self._larger_than:
@@ -210,7 +196,7 @@ class RoutedCall:
 
     def _may_begin(self, left: float | None) -> bool:
         """Whether another visit is within the call's requests, and there is the time to connect."""
-        if self._used >= self._max_requests:
+        if self._visits.used >= self._max_requests:
             return False
         total, connect = self.timeout.total, self.timeout.connect
         if left is None or total is None:
@@ -246,10 +232,10 @@ class RoutedCall:
         Raises:
             CompletionError: there is no time or no token for it.
         """
-        (error, transport), plan = self._failed[planned.target], planned.plan
+        (error, transport), plan = self._visits.failed[planned.target], planned.plan
         if has_wait_hint(error):
             return False  # it waits for the cooldown instead
-        delay = _BACKOFF.delay(self._counts[planned.target], error.retry_after, random)
+        delay = _BACKOFF.delay(self._visits.counts[planned.target], error.retry_after, random)
         if (left is not None and delay >= left) or not plan.endpoint.retry_budget.spend():
             raise self._failure(None)
         plan.provider_state.retries += 1
@@ -288,13 +274,13 @@ class RoutedCall:
         except CompletionError as error:
             if move_rule(error, self.route.settings).move != "past":
                 raise
-            self._pass_over(target, error)
+            self._visits.pass_over(target, error)
             return None
 
     def _prepare(self, visit: Visit, *, waits: bool) -> None:
         """Has the calls of a visit leave retries, and what they would wait for, to the route."""
-        others = len(self._planned.targets) - len(self._counts) - 1
-        repeats = max(0, self._max_requests - self._used - 1 - max(0, others))
+        others = len(self._planned.targets) - len(self._visits.counts) - 1
+        repeats = max(0, self._max_requests - self._visits.used - 1 - max(0, others))
         for call in visit.calls:
             call.max_repeats, call.may_wait_for_cooldown = repeats, waits
             call.started = self.started
@@ -303,23 +289,19 @@ class RoutedCall:
             if self._on_load_refusal is not None:
                 call.on_load_refusal = _absorbed
 
-    def _pass_over(self, target: FlatTarget, error: CompletionError) -> None:
-        self._excluded.add(target)
-        self._refused.append(error)
-        self._warnings.append(f"{target.name} passed over: {error.message}")
-
     def succeed(self, visit: Visit, info: ReplyInfo) -> None:
         """Records that a visit's target answered, in its health and in the info of the reply."""
         now = asyncio.get_running_loop().time()
         visit.succeed(now)
         target = visit.planned.target
-        tried = Tried(target.name, info.provider, info.model, None, now - visit.began, info.attempts)
-        info.route, info.target, info.tried = self.route.name, target.name, (*self._tried, tried)
-        if self._attempts or self._warnings:
+        elapsed = now - visit.began
+        tried = Tried(target.name, info.provider, info.model, None, elapsed, info.attempts, visit.is_hedge)
+        info.route, info.target, info.tried = self.route.name, target.name, (*self._visits.tried, tried)
+        if self._visits.attempts or self._visits.warnings:
             first = visit.calls[0].info  # of which a stream of several branches makes its info anew
             for each in (info,) if first is info else (info, first):
-                each.attempts += self._attempts
-                each.warnings[:0] = self._warnings
+                each.attempts += self._visits.attempts
+                each.warnings[:0] = self._visits.warnings
 
     def fail_first(self, planned: PlannedTarget, calls: list[Call], error: CompletionError) -> CompletionError | None:
         """The same for a first visit that was made without this object; it is not in flight any more."""
@@ -339,58 +321,75 @@ class RoutedCall:
         left = self._time_left(now)
         target, settings = visit.planned.target, self.route.settings
         if error.phase == "total" and not (visit.has_own_total and (left is None or left > 0)):
-            self._note(visit, error, now)
+            self._visits.note(visit, error, now)
             return self._final(error)
         rule = move_rule(error, settings)
         if rule.move == "past":
-            self._pass_over(target, error)
+            self._visits.pass_over(target, error)
             return None
         visit.fail(error, rule.health, now, self.route.name)
-        self._note(visit, error, now)
+        self._visits.note(visit, error, now)
         if rule.move == "no" or not isinstance(error, APIError):
             return self._final(error)
-        self._counts[target] = self._counts.get(target, 0) + 1
-        self._failed[target] = error, visit.calls[0].plan.transport
+        self._visits.counts[target] = self._visits.counts.get(target, 0) + 1
+        self._visits.failed[target] = error, visit.calls[0].plan.transport
         if rule.health == "rejected":
-            self._warnings.append(f"{target.name} refused the call: {type(error).__name__}")
+            self._visits.warnings.append(f"{target.name} refused the call: {type(error).__name__}")
         if rule.move == "to_larger_window":
             self._larger_than = max(self._larger_than, target.context_window or 0)
-            self._excluded.add(target)
+            self._visits.excluded.add(target)
             return None if self._candidates() else self._final(error)
         if not worth_retrying(error) or (
             work_may_have_begun(error) and not visit.planned.plan.provider_state.provider.retry_safe
         ):
-            self._excluded.add(target)
+            self._visits.excluded.add(target)
         visit.log_move(error, self.route.name)
         return None
 
-    def _note(self, visit: Visit, error: CompletionError, now: float) -> None:
-        """Keeps what a failed visit cost."""
-        place, attempts = visit.planned.plan.target, visit.attempts
-        self._used += visit.requests
-        self._attempts += attempts
-        if error.maybe_billed:
-            self._warnings.append(f"{visit.planned.target.name} got no answer; it may have been billed all the same")
-        elapsed = now - visit.began
-        name = visit.planned.target.name
-        self._tried.append(
-            Tried(name, place.provider, place.model, error, elapsed, attempts, maybe_billed=error.maybe_billed)
-        )
+    # --- hedges ---
+
+    def hedge_delay(self, visit: Visit) -> float | None:
+        """Seconds after which a hedge may begin; None if none may."""
+        delay = self.route.settings.hedge_after
+        is_single = len(visit.calls) == 1 and (visit.calls[0].request.n or 1) == 1
+        if delay is None or not is_single or self._request.store or self._visits.used + 2 > self._max_requests:
+            return None
+        return delay if visit.planned.plan.provider_state.provider.retry_safe else None
+
+    def begin_hedge(self, first: Visit) -> Visit | None:
+        """A visit to another target than that of `first`, if one can begin at once and the budget allows it."""
+        now, left = asyncio.get_running_loop().time(), self._candidates()
+        if not self._may_begin(self._time_left(now)):
+            return None
+        others = tuple(each for each in left if each.health is not first.planned.health)
+        step = self._step_among(others, now)
+        planned = step.planned
+        if planned is None or step.wait or planned.health.blocked_until or not self.route.hedges.spend():
+            return None
+        visit = self._begin(planned, now)
+        if visit is not None:
+            visit.is_hedge = True
+        return visit
+
+    def give_up(self, visit: Visit) -> None:
+        """Records a visit that is closed because another one was answered."""
+        self._visits.note(visit, given_up(visit), asyncio.get_running_loop().time())
+        visit.end()
 
     # --- giving up ---
 
     def _failure(self, retry_after: float | None) -> CompletionError:
         """The error of a call that has no further target."""
-        if self._tried:
-            return self._final(all_failed(self.route, self._tried, retry_after))
-        if self._refused and len(self._excluded) == len(self.route.targets):
-            return self._refused[0]
+        if self._visits.tried:
+            return self._final(all_failed(self.route, self._visits.tried, retry_after))
+        if self._visits.refused and len(self._visits.excluded) == len(self.route.targets):
+            return self._visits.refused[min(self._visits.refused, key=lambda target: target.index)]
         return self._final(none_available(self.route, self._planned, retry_after))
 
     def _final(self, error: CompletionError) -> CompletionError:
         """The error of the call, as a batch has to know of it."""
-        if self._attempts:
-            error.attempts = self._attempts
+        if self._visits.attempts:
+            error.attempts = self._visits.attempts
         if self._on_load_refusal is not None and is_overload(error):
             self._on_load_refusal()
         return error

@@ -13,6 +13,7 @@ from ..dialects.base import Chunks
 from ..errors import CompletionError
 from ..records import ReplyInfo
 from ..records.chunks import ChatCompletionChunk, Delta
+from .hedging import first_answer
 from .move_rules import move_rule
 from .routed_call import RoutedCall
 from .visit import Visit
@@ -69,34 +70,32 @@ class RoutedChunks(ChunkSource):
             call.started = await call.next_target().plan.provider_state.start_call()
         visit = call.first_visit() or await call.next_visit()
         while True:
-            self._visit, self._source = visit, cast("ChunkSource", visit.answer)
-            try:
-                await self._read_to_content(self._source)
-            except CompletionError as error:
-                failed = error
-            else:
-                self._record(visit, self._source)
+            visit, outcome = await self._outcome(visit)
+            if isinstance(outcome, list):
+                self._ready = outcome
+                self._record(visit, cast("ChunkSource", visit.answer))
                 return
-            self._source.close()
-            self._ready.clear()
+            cast("ChunkSource", visit.answer).close()
             if self._closed.error is not None:
                 raise self._closed.error
-            final = call.fail(visit, failed)
-            del failed  # its traceback has this frame
+            final = call.fail(visit, outcome)
+            del outcome  # its traceback has this frame
             if final is not None:
                 raise final
             visit = await call.next_visit()
 
-    async def _read_to_content(self, source: ChunkSource) -> None:
-        """Opens a visit's stream and reads it up to its first content, or to its end."""
-        await source.open()
-        while True:
-            chunks = await source.next()
-            if chunks is None:
-                return
-            self._ready += chunks
-            if any(map(_has_content, chunks)):
-                return
+    async def _outcome(self, visit: Visit) -> tuple[Visit, list[ChatCompletionChunk] | CompletionError]:
+        """The first chunks of a visit, or of the one that was begun because the first is slow; or the last's error."""
+        self._visit, self._source = visit, cast("ChunkSource", visit.answer)
+        delay = self._call.hedge_delay(visit)
+        if delay is not None:
+            visit, outcome = await first_answer(self._call, visit, _first_content, delay)
+            self._visit, self._source = visit, cast("ChunkSource", visit.answer)
+            return visit, outcome
+        try:
+            return visit, await _first_content(visit)
+        except CompletionError as error:
+            return visit, error
 
     def _record(self, visit: Visit, source: ChunkSource) -> None:
         """Records that the target answers; an error from now on is one of the stream."""
@@ -173,6 +172,19 @@ class RoutedChunks(ChunkSource):
         """Waits until everything is released."""
         if self._source is not None:
             await self._source.wait_closed()
+
+
+async def _first_content(visit: Visit) -> list[ChatCompletionChunk]:
+    """Opens a visit's stream and reads it up to its first content, or to its end."""
+    source, ready = cast("ChunkSource", visit.answer), list[ChatCompletionChunk]()
+    await source.open()
+    while True:
+        chunks = await source.next()
+        if chunks is None:
+            return ready
+        ready += chunks
+        if any(map(_has_content, chunks)):
+            return ready
 
 
 def _has_content(chunk: ChatCompletionChunk) -> bool:

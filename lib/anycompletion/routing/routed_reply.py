@@ -9,6 +9,7 @@ from typing import cast
 from ..calls import Call
 from ..errors import CompletionError
 from ..records import ChatCompletion
+from .hedging import first_answer
 from .planned import PlannedRoute, PlannedTarget
 from .routed_call import RoutedCall
 from .tried import Tried
@@ -37,21 +38,33 @@ async def reply_after(
 
 async def _reply(call: RoutedCall, visit: Visit) -> ChatCompletion:
     while True:
-        try:
-            reply = await cast("Awaitable[ChatCompletion]", visit.answer)
-        except CompletionError as error:
-            failed = error
-        except BaseException:  # cancelled, or an error of user code: which is not the target's
-            visit.end()
-            raise
-        else:
-            _record(call, visit, reply)
-            return reply
-        final = call.fail(visit, failed)
-        del failed  # its traceback has this frame
+        visit, outcome = await _outcome(call, visit)
+        if isinstance(outcome, ChatCompletion):
+            _record(call, visit, outcome)
+            return outcome
+        final = call.fail(visit, outcome)
+        del outcome  # its traceback has this frame
         if final is not None:
             raise final
         visit = await call.next_visit()
+
+
+async def _outcome(call: RoutedCall, visit: Visit) -> tuple[Visit, ChatCompletion | CompletionError]:
+    """The reply to a visit, or to the one that was begun because the first is slow; or the error of the last."""
+    delay = call.hedge_delay(visit)
+    if delay is not None:
+        return await first_answer(call, visit, _answer_of, delay)
+    try:
+        return visit, await _answer_of(visit)
+    except CompletionError as error:
+        return visit, error
+    except BaseException:  # cancelled, or an error of user code, which is not the target's
+        visit.end()
+        raise
+
+
+async def _answer_of(visit: Visit) -> ChatCompletion:
+    return await cast("Awaitable[ChatCompletion]", visit.answer)
 
 
 def record_first_reply(known: PlannedRoute, planned: PlannedTarget, reply: ChatCompletion) -> None:

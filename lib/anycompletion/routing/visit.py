@@ -16,12 +16,14 @@ _DEFAULT_BREAKER = CircuitBreaker()
 class Visit:
     """One visit; `end` is called when it has ended, whatever its outcome was."""
 
-    __slots__ = ("_ended", "answer", "began", "calls", "has_own_total", "is_probe", "planned", "retry_paid")
+    __slots__ = ("_ended", "answer", "began", "calls", "has_own_total", "is_hedge", "is_probe", "planned", "retry_paid")
 
     def __init__(self, planned: PlannedTarget, encoded: EncodedVisit, began: float, *, is_counted: bool = True) -> None:
         self.planned = planned
         self.calls, self.has_own_total, self.answer = encoded
         self.began = began
+        self.is_hedge = False
+        """Whether it began while another one was under way."""
         self.retry_paid = False
         """Whether it took a token of the endpoint's retry budget."""
         self.is_probe = is_counted and planned.health.begin()
