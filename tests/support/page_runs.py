@@ -248,7 +248,8 @@ class Workplace:
         program.write_text(self.small(self.snippet.program), "utf-8")
         options = (PYTEST[:5] if has_conftest else PYTEST) if self.snippet.has_tests else ()
         async with self._service():
-            return await self._run(self.python, *options, "-W", "error", str(program))
+            warnings = "default" if "logs" in self.snippet.marks else "error"
+            return await self._run(self.python, *options, "-W", warnings, str(program))
 
     async def run_shell(self) -> Ended:
         """Runs a block of commands, against its service; one that serves until it is interrupted."""

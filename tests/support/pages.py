@@ -14,7 +14,7 @@ has the details of those that change how a block runs.
 - ``<!-- continued -->``: the block goes on from the block of the same language before it, and both run as one.
 - ``<!-- compile only: reason -->``: python of other libraries, such as the state before a migration; it only compiles.
 - ``<!-- needs: name -->``: it is skipped where neither a distribution nor a program of that name is installed.
-- ``<!-- logs -->``: it may write to stderr.
+- ``<!-- logs -->``: it may write to stderr, warnings included.
 - ``<!-- prints: text -->``: what it prints has this text.
 - ``<!-- file: name -->``: the blocks below it on the page find it saved under that name. Also for other languages.
 - ``<!-- serves -->``: it runs until Ctrl-C. It is interrupted when it listens.
