@@ -109,7 +109,7 @@ def check_timeout(value: Any, param: str) -> Timeout:
 def check_cache(value: Any, param: str) -> CacheControl:
     """A `CacheControl`; a text is its mode."""
     if is_instance_strict(value, CacheControl):
-        return cast("CacheControl", value)
+        return value
     mode: Any = to_builtin(value)
     if type(mode) is not str:
         refuse(param, f"expected 'use', 'refresh', 'skip', 'only' or a CacheControl, found {type_name(value)}")
@@ -214,9 +214,10 @@ def _observer(value: Any, param: str) -> Any:
 
 def _fallbacks(value: Any, param: str) -> Any:
     """A list of models and targets; each is checked where the route is made."""
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+    given: object = value
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
         refuse(param, f"expected a list of models and RouteTargets, found {type_name(value)}")
-    return value if isinstance(value, (list, tuple)) else tuple(cast("Iterable[object]", value))
+    return cast("object", value) if isinstance(given, (list, tuple)) else tuple(cast("Iterable[object]", given))
 
 
 _OPTION_CHECKS: Mapping[str, Check] = {
