@@ -83,6 +83,15 @@ def test_typed_replies_are_measured_in_the_short_form() -> None:
     assert done.stdout.count("≤") == 4
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the report of soak runs reads /proc")
+def test_calls_over_routes_are_measured_in_the_short_form() -> None:
+    """The benchmark of routes would no longer run, or lack a figure with a bound."""
+    command = [sys.executable, "-m", "benchmarks.routes", "--short"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("≤") == 4
+
+
 _SOMETIMES = {"modules", "distributions", "mb"}
 """Figures that only one case of a question has."""
 
