@@ -404,6 +404,15 @@ async def test_the_target_that_is_free_first_is_waited_for() -> None:
         assert (reply.text, two.asked) == ("at last", (2, 1))
 
 
+async def test_a_refusal_without_a_hint_is_waited_for_like_a_retry() -> None:
+    """A call over one target would fail after a 429 that another call survives, or a test of it take long."""
+    first = in_turn(always(RateLimitError("slow down")), answer("at last"))
+    async with TwoProviders(first, answer(""), Route(ROUTE[:1])) as two:
+        began = asyncio.get_running_loop().time()
+        assert (await two.ask()).text == "at last"
+        assert asyncio.get_running_loop().time() - began < 10
+
+
 async def test_limits_of_the_client_pass_a_target_over() -> None:
     """Calls would queue for one target while the other is idle."""
     limits = {"openai": RateLimit(concurrency=1)}

@@ -195,13 +195,12 @@ class RoutedCall:
         return None if total is None else self.started + total - now
 
     def _may_begin(self, left: float | None) -> bool:
-        """Whether another visit is within the call's requests, and there is the time to connect."""
+        """Whether another visit is within the call's requests and time to connect; targets share a short total."""
         if self._visits.used >= self._max_requests:
             return False
         total, connect = self.timeout.total, self.timeout.connect
         if left is None or total is None:
             return True
-        # A total that is shorter than the time to connect is shared by the targets.
         least = min(connect or 0.0, total / (len(self.route.targets) + 1))
         return left > max(least, 0.0)
 
@@ -245,7 +244,9 @@ class RoutedCall:
     async def _wait_for_pause(self, planned: PlannedTarget) -> None:
         pause = planned.health.cooling_until - asyncio.get_running_loop().time()
         if pause > 0:
-            await planned.plan.transport.pause(pause)
+            error, transport = self._visits.failed.get(planned.target, (None, planned.plan.transport))
+            is_own = error is not None and error.retry_after is None  # a wait as between attempts, which fakes skip
+            await (transport if is_own else planned.plan.transport).pause(pause)
 
     # --- a visit ---
 
