@@ -187,6 +187,15 @@ async def test_a_root_that_is_no_object_is_unwrapped() -> None:
     assert partials[-1] == Partial(DATA["steps"], None, finished=True)
 
 
+@pytest.mark.parametrize("mode", ["schema", "prompt"])
+async def test_a_list_without_the_object_around_it_is_a_value(mode: Mode) -> None:
+    """A reply that is read as a value at the end would be an error before."""
+    async with AsyncCompletion(providers=[FakeProvider(cut(json.dumps(DATA["steps"])))]) as client:
+        stream = client.parse_stream(MODEL, "Plan a picnic.", list[Step], mode=mode)
+        assert await partials_of(stream, every=0) == [Partial(DATA["steps"], None, finished=True)]
+        assert (await stream.get_final_completion()).parsed == PICNIC.steps
+
+
 async def test_all_views_share_one_cursor() -> None:
     """A view would lack the text that another one has read, or the stream be sent twice."""
     fake = FakeProvider(cut(WHOLE, 10))

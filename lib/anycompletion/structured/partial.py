@@ -5,7 +5,7 @@ Strings grow; numbers, true, false and null appear when they are complete, and a
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from .json_scanner import JSONScanner
 from .mismatch import ValueMismatch
 from .types.json_text import check_nesting, read_json
+from .types.type_node import is_object
 
 _decode = msgspec.json.Decoder().decode
 
@@ -94,23 +95,22 @@ def partial_data(text: str, *, is_wrapped: bool = False) -> Any:
 
 @attrs.frozen
 class PlainData:
-    """A plan that reads any JSON object as plain data."""
+    """A plan that reads JSON as plain data."""
 
     is_wrapped: bool
-    """Whether the data is the member ``value`` of the object."""
+    """Whether the data is the member ``value`` of an object made for it, which models may leave out."""
 
     def decode(self, data: bytes) -> Any:
         """The data.
 
         Raises:
-            ValueMismatch: the text is not JSON, or has no such data.
+            ValueMismatch: the text is not JSON, or not an object where there has to be one.
         """
         check_nesting(data)
         value = _loads(data)
-        if type(value) is not dict or (self.is_wrapped and "value" not in value):
-            raise ValueMismatch("an object with the member value" if self.is_wrapped else "an object")
-        found = cast("dict[str, Any]", value)
-        return found["value"] if self.is_wrapped else found
+        if not self.is_wrapped and not is_object(value):
+            raise ValueMismatch("an object")
+        return value.get("value", value) if self.is_wrapped and is_object(value) else value
 
 
 def loads(text: str) -> Any:

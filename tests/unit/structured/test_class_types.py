@@ -345,6 +345,11 @@ class _Unknown:
     part: Missing  # type: ignore[name-defined]  # noqa: F821 (the name does not exist)
 
 
+@dataclass
+class _OtherUnknown:
+    part: enum.Missing  # type: ignore[name-defined]  # the module has no such name
+
+
 class _Plain:
     def __init__(self, value: int) -> None:
         self.value = value
@@ -368,6 +373,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "unknown annotation": (
         _Unknown,
         "into: $: the annotations of _Unknown cannot be read: name 'Missing' is not defined",
+    ),
+    "unknown name of a module": (
+        _OtherUnknown,
+        "into: $: the annotations of _OtherUnknown cannot be read: module 'enum' has no attribute 'Missing'",
+    ),
+    "text that is no annotation": (
+        dataclasses.make_dataclass("_Broken", [("part", "int |")]),
+        "into: $: the annotations of _Broken cannot be read: Forward reference must be an expression -- got 'int |'",
     ),
     "key of a dict": (dict[Cash, int], "into: $: keys of a dict must be texts, or be read from texts"),
     "value of an enum": (list[_Odd], "into: $[]: the value (1, 2) is no text, number, boolean or None"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -164,6 +165,13 @@ def test_an_error_of_pydantic_is_a_mismatch_with_its_path(case: str) -> None:
     assert caught.value.expected.startswith(expected)
     assert "sesame" not in str(caught.value)
     assert isinstance(caught.value.__cause__, pydantic.ValidationError)
+
+
+def test_an_error_has_no_characters_of_the_text() -> None:
+    """Pydantic's own words quote a character of what the model wrote."""
+    with pytest.raises(ValueError, match="valid UUID") as caught:
+        compile_type(pydantic.TypeAdapter(uuid.UUID)).decode(b'{"value":"sesame"}')
+    assert str(caught.value) == "$: expected a valid UUID"
 
 
 def test_an_error_in_a_model_inside_a_class_has_the_whole_path() -> None:

@@ -90,6 +90,17 @@ def test_classes_of_a_union_get_a_tag_with_their_names() -> None:
     assert soup["required"] == ["_type", "name"]
 
 
+def test_a_tag_is_the_whole_name_of_the_class() -> None:
+    """`ParsedReply` with a value of a private class would be a reply that fits no member."""
+
+    @dataclass
+    class _Soup:
+        name: str
+
+    assert compile_type(_Soup | Recipe).encode(_Soup("x")) == b'{"value":{"type":"_Soup","name":"x"}}'
+    assert [each["properties"]["type"]["const"] for each in _members(_Soup | Soup)] == ["_Soup", "Soup"]
+
+
 def test_a_class_has_no_tag_outside_of_unions() -> None:
     """A class that is also a member of a union would be sent with a tag wherever it is used."""
 

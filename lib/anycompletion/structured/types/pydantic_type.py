@@ -202,6 +202,8 @@ class PydanticType(TypeNode):
         if kind == "extra_forbidden":
             return ValueMismatch("no members besides those of the schema", parts=tuple(parts[:-1]))
         expected = str(first["msg"]).removeprefix("Input should be ")
+        if kind.endswith("_parsing"):
+            expected = expected.partition(",")[0]  # what follows may quote the text
         return ValueMismatch(expected, "value" if _is_own(first) else "schema", tuple(parts))
 
     def accepts(self, value: Any) -> bool:

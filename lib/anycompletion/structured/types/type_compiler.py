@@ -43,6 +43,8 @@ _SETS: dict[Any, Any] = {
 }
 _MAPS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
 _BARE_TUPLE: Any = getattr(typing, "Tuple")  # noqa: B009 (an old name for `tuple`, which linters replace)
+_UNREADABLE = (NameError, AttributeError, SyntaxError, TypeError, ValueError, RuntimeError, ImportError)
+"""What annotations in quotes raise when they are evaluated, and pydantic where it has no schema."""
 
 
 class TypeCompiler:
@@ -136,7 +138,7 @@ class TypeCompiler:
         node = self._aliases[key] = AliasType(type_name(alias, {}))
         try:
             value = resolved_alias(alias)
-        except (NameError, SyntaxError, TypeError) as exc:
+        except _UNREADABLE as exc:
             _refuse(path, f"the type alias {alias.__name__} cannot be read: {exc}")
         node.target = self.compile(value, type_arguments(alias, arguments, variables), path)
         return node if node.is_recursive else node.target
@@ -170,7 +172,7 @@ class TypeCompiler:
             if found is None:
                 return None
             key = (type_signature(cls, {}), *(type_signature(each, variables) for each in arguments))
-        except (RuntimeError, NameError, TypeError, ValueError, ImportError) as exc:
+        except _UNREADABLE as exc:
             _refuse(path, f"the annotations of {getattr(cls, '__qualname__', 'the type')} cannot be read: {exc}")
         if isinstance(found, PydanticSource):
             return UnionClass(key, found.name, found, PydanticType(found).literal_members())

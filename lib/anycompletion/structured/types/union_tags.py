@@ -11,7 +11,7 @@ import attrs
 from .class_fields import ClassSpec
 from .pydantic_type import PydanticSource, PydanticType
 from .type_hints import wrapper_name
-from .type_node import UnionTag, schema_name, unused_name
+from .type_node import UnionTag, unused_name
 
 
 @attrs.frozen
@@ -74,7 +74,7 @@ def choose_tags(classes: list[UnionClass]) -> list[UnionTag]:
     used = {spec.tag for spec in structs}
     for each in classes:
         own = each.spec.tag if isinstance(each.spec, ClassSpec) else None
-        value = unused_name(schema_name(each.name), used) if own is None else own
+        value = unused_name(each.name, used) if own is None else own
         used.add(value)
         tags.append(UnionTag(field, value, is_field=False))
     if len({(type(tag.value), tag.value) for tag in tags}) < len(tags) or len({type(tag.value) for tag in tags}) > 1:
