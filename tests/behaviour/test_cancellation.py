@@ -690,7 +690,7 @@ class Busy:
         self.cooldown = endpoint.cooldown_of("m")
         self.cooldown.start(50, asyncio.get_running_loop().time(), random.random)
         self.tasks.append(asyncio.create_task(self.cooldown.wait()))
-        state.track_cancel_request(asyncio.create_task(cancel_request()))
+        state.track_remaining_task(asyncio.create_task(cancel_request()))
 
     async def is_closed(self) -> None:
         """Checks that all is closed, that waiters got an error, and that closing again does nothing."""

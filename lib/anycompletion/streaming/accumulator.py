@@ -81,16 +81,19 @@ class Accumulator:
             self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:
             self._add_ids(chunk)
-        self._service_tier = chunk.service_tier or self._service_tier
-        self._system_fingerprint = chunk.system_fingerprint or self._system_fingerprint
-        if chunk.prompt_filter_results is not None:
-            self._extra["prompt_filter_results"] = chunk.prompt_filter_results
-        if chunk.extra is not None:
-            self._add_extra(chunk.extra)
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
+        if chunk.system_fingerprint is not None:
+            self._system_fingerprint = chunk.system_fingerprint
+        if chunk.prompt_filter_results is not None or chunk.extra is not None:
+            self._add_extra(chunk)
         if self._size > MAX_TEXT:
             raise _too_large()
 
-    def _add_extra(self, extra: JsonObject) -> None:
+    def _add_extra(self, chunk: ChatCompletionChunk) -> None:
+        if chunk.prompt_filter_results is not None:
+            self._extra["prompt_filter_results"] = chunk.prompt_filter_results
+        extra = chunk.extra or {}
         # A list or text replaces the one before: some servers repeat theirs in every chunk.
         kept = self._extra
         if self._state is ChoiceState:
