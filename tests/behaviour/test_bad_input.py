@@ -260,7 +260,7 @@ USAGE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "misspelt": (lambda client: client.create(MODEL, "Hi.", temprature=1), "did you mean 'temperature'"),
     "unknown": (lambda client: client.create(MODEL, "Hi.", zzz=1), "extra_body"),
     "very long": (lambda client: client.create(MODEL, "Hi.", **{"k" * 100_000: 1}), "unknown keyword of 100000"),
-    "stream of a stream": (lambda client: client.stream(MODEL, "Hi.", stream=True), "always streams"),
+    "stream of a stream": (lambda client: client.stream(MODEL, "Hi.", stream=True), "always stream"),
     "attempt of a stream": (lambda client: client.attempt(MODEL, "Hi.", stream=True), "attempt"),
     "sent with a parameter": (
         lambda client: client.send(ChatRequest(MODEL, "Hi."), temperature=1),

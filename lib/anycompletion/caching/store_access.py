@@ -31,7 +31,7 @@ class StoreAccess:
         """The value, or None if there is none."""
         try:
             return await self._store.get(key)
-        except Exception as error:
+        except Exception as error:  # a store may fail in any way
             if self._raises:
                 raise
             self._report("read", error)

@@ -95,7 +95,7 @@ class CallDispatcher(TypedCallMethods):
         """
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
-            from ..middleware import CallNext, complete_through  # noqa: PLC0415
+            from ..middleware import CallNext, complete_through  # noqa: PLC0415 (see the top)
 
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
             return complete_through(call_next, request, self._for_middleware(options))
@@ -117,8 +117,8 @@ class CallDispatcher(TypedCallMethods):
         """The whole reply of the branches of a logical call, as an awaitable that sends."""
         if len(calls) == 1 and (calls[0].request.n or 1) == 1:
             return calls[0].complete()
-        from ..streaming.fanout import gather  # noqa: PLC0415
-        from ..streaming.missing_choices import complete_choices  # noqa: PLC0415
+        from ..streaming.fanout import gather  # noqa: PLC0415 (see the top)
+        from ..streaming.missing_choices import complete_choices  # noqa: PLC0415 (see the top)
 
         several = len(calls) > 1
         return logged(calls, gather([call.complete for call in calls]) if several else complete_choices(calls[0]))
@@ -136,14 +136,14 @@ class CallDispatcher(TypedCallMethods):
             started: as for `complete`.
             make: makes the stream, with the arguments of `CompletionStream`, which is the default.
         """
-        from ..calls.chunk_source import CallChunks  # noqa: PLC0415
-        from ..streaming.stream import CompletionStream  # noqa: PLC0415
+        from ..calls.chunk_source import CallChunks  # noqa: PLC0415 (see the top)
+        from ..streaming.stream import CompletionStream  # noqa: PLC0415 (see the top)
 
         make = make or CompletionStream
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
-            from ..middleware import CallNext, MiddlewareChunks  # noqa: PLC0415
+            from ..middleware import CallNext, MiddlewareChunks  # noqa: PLC0415 (see the top)
 
             self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
@@ -167,12 +167,12 @@ class CallDispatcher(TypedCallMethods):
 
     def chunks_of(self, calls: list[Call]) -> ChunkSource:
         """The chunks of the branches of a logical call, which are sent when it is opened."""
-        from ..calls.chunk_source import CallChunks  # noqa: PLC0415
+        from ..calls.chunk_source import CallChunks  # noqa: PLC0415 (see the top)
 
         if len(calls) == 1 and (calls[0].request.n or 1) == 1:
             return CallChunks(calls[0])
-        from ..streaming.fanout import MergedChunks  # noqa: PLC0415
-        from ..streaming.missing_choices import FilledChunks  # noqa: PLC0415
+        from ..streaming.fanout import MergedChunks  # noqa: PLC0415 (see the top)
+        from ..streaming.missing_choices import FilledChunks  # noqa: PLC0415 (see the top)
 
         if len(calls) > 1:
             return MergedChunks([CallChunks(call) for call in calls], self.state.track_task)
@@ -227,7 +227,7 @@ class CallDispatcher(TypedCallMethods):
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
         if logger is None:
             return ()
-        from ..middleware import logger_middleware  # noqa: PLC0415
+        from ..middleware import logger_middleware  # noqa: PLC0415 (see the top)
 
         return (logger_middleware(logger),)
 
@@ -237,7 +237,7 @@ class CallDispatcher(TypedCallMethods):
         A call with middleware and `logger_fn` passes three: this one runs the middleware, `inner` runs `logger_fn`, and
         the one inside that sends.
         """
-        from ..middleware import Terminal  # noqa: PLC0415
+        from ..middleware import Terminal  # noqa: PLC0415 (see the top)
 
         is_past_logger = not self.middleware
         defaults = (self.defaults.without("logger_fn") if is_past_logger else self.defaults).without("cache")
