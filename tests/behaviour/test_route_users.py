@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import attrs
+import httpx
 import pytest
 
 from anycompletion import (
@@ -21,7 +22,7 @@ from anycompletion import (
 )
 from anycompletion.routing import CircuitBreaker, Route, RouteTarget
 from anycompletion.testing import FakeProvider, SimulatorServer
-from anycompletion.web import public_error
+from anycompletion.web import chat_completions_app, public_error
 
 ROUTES = {"fast": Route(["openai/gpt-4o", "anthropic/claude-haiku-4-5"])}
 
@@ -89,6 +90,30 @@ async def test_errors_of_all_targets_are_public_errors() -> None:
     shown = public_error(caught.value)
     assert (shown.status, shown.code) == (502, "upstream_error")
     assert "openai" not in shown.message
+
+
+async def test_rate_limits_of_all_targets_are_shown_as_one() -> None:
+    """A caller who should wait would get the error of a broken service."""
+    errors = [RateLimitError("slow down", retry_after=seconds) for seconds in (90, 70)]
+    shown = public_error(AllTargetsFailedError("all targets failed", errors=errors))
+    assert (shown.status, shown.code) == (429, "rate_limit_exceeded")
+
+
+async def test_the_endpoint_serves_a_route() -> None:
+    """Callers of the endpoint could not use the name of a route, or choose targets of their own."""
+    async with AsyncCompletion(providers=providers(), routes=ROUTES) as client:
+        app = chat_completions_app(client, authorize=lambda request: frozenset({"fast"}))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://endpoint") as http:
+            body: dict[str, Any] = {"model": "fast", "messages": [{"role": "user", "content": "Hello!"}]}
+            whole = await http.post("/v1/chat/completions", json=body)
+            assert whole.json()["choices"][0]["message"]["content"] == "from the last"
+            streamed = await http.post("/v1/chat/completions", json=body | {"stream": True})
+            assert streamed.text.endswith("data: [DONE]\n\n")
+            refused = await http.post("/v1/chat/completions", json=body | {"fallbacks": ["openai/gpt-4o"]})
+            assert refused.status_code == 400
+            other = await http.post("/v1/chat/completions", json=body | {"model": "openai/gpt-4o"})
+            assert other.status_code == 404
 
 
 # --- keys ---

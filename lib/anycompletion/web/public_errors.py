@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from .. import AllTargetsFailedError
 from ..errors import (
     APIError,
     APIStatusError,
@@ -198,6 +199,10 @@ def _kind_of(error: BaseException) -> _ErrorKind:
             return NO_SUCH_MODEL
         if re.split(r"\W", error.param, maxsplit=1)[0] not in _FIELDS:
             return _INTERNAL  # about an option of the call or the client, which the service chooses
+    if isinstance(error, AllTargetsFailedError):  # as the errors of the targets, where they are of one kind
+        kinds = [_kind_of(each) for each in error.errors]
+        if kinds and all(kind is kinds[0] for kind in kinds):
+            return kinds[0]
     return next((kind for cls, kind in _KINDS if isinstance(error, cls)), _INTERNAL)
 
 
