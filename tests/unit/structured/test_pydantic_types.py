@@ -278,6 +278,29 @@ def test_null_for_a_required_member_or_refused_by_a_check_is_no_missing_one() ->
     assert (caught.value.path, caught.value.kind) == ("$.size", "value")
 
 
+class Even:
+    """A type of even numbers, with no more methods than `SupportsValidateJSON` has."""
+
+    def validate_json(self, data: str | bytes, /) -> int:
+        """The number."""
+        if int(data) % 2:
+            raise ValueError("odd")
+        return int(data)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Its schema."""
+        return {"type": "integer"}
+
+
+def test_a_type_needs_the_methods_of_the_protocol_only() -> None:
+    """What type checkers accept would be refused when it runs."""
+    plan = compile_type(Even())
+    assert plan.schema["properties"]["value"] == {"type": "integer"}
+    assert plan.decode(b'{"value":4}') == 4
+    with pytest.raises(ValueError, match="the value was refused"):
+        plan.decode(b'{"value":3}')
+
+
 def test_a_model_without_a_schema_is_refused() -> None:
     """A model that no JSON Schema can describe would end with an error of pydantic."""
 

@@ -78,6 +78,11 @@ def _members(into: Any) -> list[dict[str, Any]]:
     return members
 
 
+def _tags(into: Any) -> list[str]:
+    """The tags of the members of a union."""
+    return [each["properties"]["type"]["const"] for each in _members(into)]
+
+
 def test_classes_of_a_union_get_a_tag_with_their_names() -> None:
     """Two classes with fields of the same names could not be distinguished."""
     plan = compile_type(Recipe | Soup)
@@ -98,7 +103,9 @@ def test_a_tag_is_the_whole_name_of_the_class() -> None:
         name: str
 
     assert compile_type(_Soup | Recipe).encode(_Soup("x")) == b'{"value":{"type":"_Soup","name":"x"}}'
-    assert [each["properties"]["type"]["const"] for each in _members(_Soup | Soup)] == ["_Soup", "Soup"]
+    assert _tags(_Soup | Soup) == ["_Soup", "Soup"]
+    assert _tags(Box[int] | Soup) == ["Box", "Soup"]
+    assert _tags(Box[int] | Box[Soup]) == ["Box_int", "Box_Soup"]
 
 
 def test_a_class_has_no_tag_outside_of_unions() -> None:

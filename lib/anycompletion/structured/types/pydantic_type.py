@@ -31,7 +31,7 @@ class PydanticSource:
 
 
 def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSource | None:
-    """What is known of a pydantic model, dataclass or `TypeAdapter`; None for other types.
+    """What is known of a pydantic model or dataclass, or of a `SupportsValidateJSON`; None for other types.
 
     Args:
         into: the type.
@@ -41,7 +41,7 @@ def pydantic_source(into: Any, track: Callable[[Any], ClassRef]) -> PydanticSour
         RuntimeError, NameError, TypeError, ValueError: pydantic has no schema for the type.
     """
     if not isinstance(into, type):
-        is_adapter = hasattr(into, "validate_json") and hasattr(into, "json_schema") and hasattr(into, "dump_json")
+        is_adapter = hasattr(into, "validate_json") and hasattr(into, "json_schema")
         return _adapter_source("value", into, track(into)) if is_adapter else None
     if hasattr(into, "model_json_schema") and hasattr(into, "model_validate_json"):
         schema = cast("Any", into).model_json_schema(mode="validation")

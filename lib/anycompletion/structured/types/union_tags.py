@@ -30,6 +30,11 @@ class UnionClass:
         return not isinstance(self.spec, PydanticSource) or PydanticType(self.spec).kinds == frozenset({"object"})
 
     @property
+    def own_name(self) -> str:
+        """The name of the class, without those of its type arguments."""
+        return self.name if isinstance(self.spec, PydanticSource) else self.spec.cls.__name__
+
+    @property
     def member_names(self) -> set[str]:
         """The names of all members in JSON."""
         if isinstance(self.spec, PydanticSource):
@@ -51,7 +56,7 @@ def choose_tags(classes: list[UnionClass]) -> list[UnionTag]:
     """The tag of each class of a union.
 
     A field that each has with its own value, as a `Literal`; the tags that msgspec Structs have; else a member made for
-    it, with the name of the class.
+    it, with the name of the class; of two generics of one class, with their type arguments.
 
     Raises:
         ValueError: a Struct has no tag, or the tags conflict.
@@ -72,9 +77,11 @@ def choose_tags(classes: list[UnionClass]) -> list[UnionTag]:
         raise ValueError(f"a class has a field of the name {field!r}, which is the tag of another")
     tags: list[UnionTag] = []
     used = {spec.tag for spec in structs}
+    own_names = [each.own_name for each in classes]
     for each in classes:
         own = each.spec.tag if isinstance(each.spec, ClassSpec) else None
-        value = unused_name(each.name, used) if own is None else own
+        name = each.own_name if own_names.count(each.own_name) == 1 else each.name
+        value = unused_name(name, used) if own is None else own
         used.add(value)
         tags.append(UnionTag(field, value, is_field=False))
     if len({(type(tag.value), tag.value) for tag in tags}) < len(tags) or len({type(tag.value) for tag in tags}) > 1:
