@@ -173,7 +173,7 @@ async def test_a_cache_among_other_middleware_gets_the_option(replies: Numbered)
         (lambda: CacheControl("fresh"), "cache"),  # type: ignore[arg-type]
         (lambda: CacheControl(vary=1), "cache.vary"),  # type: ignore[arg-type]
     ],
-    ids=repr,
+    ids=["text", "bool", "dict", "ttl-0", "ttl-nan", "ttl-bool", "mode", "vary"],
 )
 async def test_a_wrong_option_names_its_place(value: Any, param: str, client: AsyncCompletion) -> None:
     """A misspelled mode would be ignored."""
@@ -196,7 +196,7 @@ WRONG_ARGUMENTS: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("param", "arguments"), WRONG_ARGUMENTS, ids=str)
+@pytest.mark.parametrize(("param", "arguments"), WRONG_ARGUMENTS)
 def test_a_wrong_argument_of_a_cache_names_its_place(param: str, arguments: dict[str, Any]) -> None:
     """A cache would start with a setting that means nothing."""
     with pytest.raises(InvalidRequestError) as refused:

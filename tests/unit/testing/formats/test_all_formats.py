@@ -75,7 +75,7 @@ async def test_an_unknown_fault_is_a_bad_request(
         assert "'overloaded'" in await response.text()
 
 
-@pytest.mark.parametrize("provider", COLUMNS.keys() - {"replicate"})
+@pytest.mark.parametrize("provider", sorted(COLUMNS.keys() - {"replicate"}))
 async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohttp.ClientSession, provider: str) -> None:
     """A fault that a provider does not have would silently simulate nothing."""
     async with ask(http, sim, provider, fault="failed-prediction") as response:
