@@ -14,8 +14,6 @@ import pytest
 from faults.harness import COVERS, Matrix, loop_of, rows_of
 from support.eager_tasks import start_tasks_eagerly
 
-_MATRIX = pytest.StashKey[Matrix]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--eager-tasks", action="store_true", help="run on event loops with eager tasks (Python 3.12+)")
@@ -29,7 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "score(name): counted with all tests of this name at the end of the run")
     config.addinivalue_line("markers", f"{COVERS}(*rows): the rows of the fault matrix that a test covers")
-    config.stash[_MATRIX] = Matrix()
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -45,21 +42,26 @@ def pytest_runtest_makereport(
     report = yield
     rows = rows_of(item)
     if rows and (report.failed or (report.passed and report.when == "call")):
-        item.config.stash[_MATRIX].count(rows, loop_of(item), passed=report.passed)
+        # With the report, which processes that run tests send to the one that prints the summary.
+        report.user_properties.append(("faults", (loop_of(item), *rows)))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     passed, counted = Counter[object](), Counter[object]()
+    matrix = Matrix()
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
             names = [name for key, name in getattr(report, "user_properties", ()) if key == "score"]
             counted.update(names)
             if outcome == "passed":
                 passed.update(names)
+            for key, value in getattr(report, "user_properties", ()):
+                if key == "faults":
+                    loop, *rows = value
+                    matrix.count(rows, loop, passed=outcome == "passed")
     for name, count in counted.items():
         terminalreporter.write_line(f"{name}: {passed[name]} of {count}")
-    matrix = config.stash[_MATRIX]
     if matrix:
         for line in matrix.lines():
             terminalreporter.write_line(line)
