@@ -12,9 +12,14 @@ from anycompletion import (
     AsyncCompletion,
     CallNext,
     CallOptions,
+    ChatCompletionChunk,
     ChatRequest,
+    ChunkChoice,
+    Delta,
+    FunctionDelta,
     Reply,
     ServiceUnavailableError,
+    ToolCallDelta,
 )
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, ParsedReply
@@ -58,6 +63,36 @@ async def test_the_second_target_is_asked_in_its_own_mode(name: str, has_middlew
     assert [reply.parsed for reply in (routed, fallen, streamed)] == [TOAST] * 3
     assert all(member in call.body for call in other.requests)
     assert "Reply with" in str(other.requests[0].body) or member in ("output_config", "toolConfig")
+
+
+PIECES = ['{"title": ', '"To', 'ast", ', '"minutes": 5', "}"]
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-haiku-4-5", "groq/llama-3.3-70b-versatile"])
+async def test_text_over_a_route_comes_at_once(model: str) -> None:
+    """A stream over a route would have its whole text in the last chunk."""
+    fake = FakeProvider(PIECES, PIECES, name=model.partition("/")[0])
+    async with AsyncCompletion(providers=[fake], routes={"fast": Route([model])}) as client:
+        stream = client.parse_stream("fast", "Toast?", Recipe)
+        partials = [partial.data async for partial in stream.partials(every=0)]
+        chunks = [chunk.choices[0].delta.content async for chunk in client.parse_stream("fast", "Toast?", Recipe)]
+    assert partials[:3] == [{}, {"title": "To"}, {"title": "Toast"}]
+    assert (await stream.get_final_completion()).parsed == TOAST
+    assert [content for content in chunks if content] == PIECES
+
+
+async def test_arguments_over_a_route_are_the_text() -> None:
+    """The reply of a target that was asked for a call would be no value, or come at the end only."""
+    call = [FunctionDelta("answer", "")] + [FunctionDelta(None, piece) for piece in PIECES]
+    deltas = [Delta(content="So: "), *(Delta(tool_calls=[ToolCallDelta(0, None, None, each)]) for each in call)]
+    pieces = [ChatCompletionChunk("i", [ChunkChoice(0, each)]) for each in deltas]
+    fake = FakeProvider([*pieces, ChatCompletionChunk("i", [ChunkChoice(0, Delta(), "tool_calls")])], name="bedrock")
+    async with AsyncCompletion(providers=[fake], routes={"fast": Route([TARGETS["a tool"][0]])}) as client:
+        stream = client.parse_stream("fast", "Toast?", Recipe)
+        partials = [partial.data async for partial in stream.partials(every=0)]
+        reply = await stream.get_final_completion()
+    assert partials[:3] == [{}, {"title": "To"}, {"title": "Toast"}]
+    assert (reply.parsed, reply.choices[0].finish_reason) == (TOAST, "stop")
 
 
 async def test_a_reask_over_a_route_is_adapted_as_well() -> None:

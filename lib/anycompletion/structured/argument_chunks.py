@@ -19,9 +19,10 @@ Next = Callable[[], Awaitable[Chunks | None]]
 class AnswerCall:
     """The call of `answer` in one choice, as far as it came."""
 
-    __slots__ = ("_index", "_text")
+    __slots__ = ("_holds_text", "_index", "_text")
 
-    def __init__(self) -> None:
+    def __init__(self, holds_text: bool) -> None:
+        self._holds_text = holds_text
         self._index: int | None = None
         """Its place among the calls of the choice; None before it begins."""
         self._text: list[str] = []
@@ -41,9 +42,11 @@ class AnswerCall:
         if self._index is not None:
             reason = "stop" if reason in ("tool_calls", "function_call") else reason
         else:
-            calls = delta.tool_calls
-            self._text.append(delta.content or "")
-            if ended:
+            calls, content = delta.tool_calls, delta.content
+            if self._holds_text:
+                self._text.append(content or "")
+                content = None
+            if ended and self._text:
                 content, self._text = "".join(self._text) or None, []
         return msgspec.structs.replace(
             choice, delta=msgspec.structs.replace(delta, content=content, tool_calls=calls), finish_reason=reason
@@ -67,12 +70,18 @@ class ArgumentChunks(ChunkSource):
 
     As in whole replies, text beside the call and later calls are left out, and the finish reason becomes "stop". A
     choice without the call keeps its text, which comes with its finish reason, and its other calls.
+
+    Args:
+        source: the other source.
+        holds_text: False where the tool may not be asked for, so that text comes at once; what comes before a call is
+            then left in.
     """
 
-    __slots__ = ("_answers", "_next", "_source")
+    __slots__ = ("_answers", "_holds_text", "_next", "_source")
 
-    def __init__(self, source: ChunkSource) -> None:
+    def __init__(self, source: ChunkSource, *, holds_text: bool = True) -> None:
         self._source = source
+        self._holds_text = holds_text
         self._next: Next = source.next
         self._answers: dict[int, AnswerCall] = {}
 
@@ -103,9 +112,14 @@ class ArgumentChunks(ChunkSource):
     def _changed(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
         if not chunk.choices:
             return chunk
-        answers = self._answers
-        choices = [answers.setdefault(each.index, AnswerCall()).change(each) for each in chunk.choices]
+        choices = [self._answer(each.index).change(each) for each in chunk.choices]
         return msgspec.structs.replace(chunk, choices=choices)  # middleware may have kept the chunk
+
+    def _answer(self, index: int) -> AnswerCall:
+        found = self._answers.get(index)
+        if found is None:
+            found = self._answers[index] = AnswerCall(self._holds_text)
+        return found
 
     def close(self, end: CompletionError | None = None) -> None:
         """Closes the source."""

@@ -59,7 +59,9 @@ class ParsedStream(CompletionStream, Generic[T_co]):
     ) -> None:
         self._asked = asked
         self._typed = typed
-        self._arguments = ArgumentChunks(source) if typed.mode == "tool" else None
+        # Over a route, the target that answers may be asked in any mode.
+        self._is_routed = typed.request.reply_schema is not None
+        self._arguments = ArgumentChunks(source, holds_text=not self._is_routed) if typed.mode == "tool" else None
         super().__init__(self._arguments or source, usage_asked=usage_asked, keep_text=keep_text)
 
     async def get_final_completion(self) -> ParsedCompletion[T_co]:
@@ -141,7 +143,7 @@ class ParsedStream(CompletionStream, Generic[T_co]):
     @property
     def _is_embedded(self) -> bool:
         """Whether text may surround the value."""
-        return self._typed.mode in ("json", "prompt")
+        return self._is_routed or self._typed.mode in ("json", "prompt")
 
     def _text_of(self, choice: int) -> ChoiceText:
         return ChoiceText(self._read_more, functools.partial(self._accumulator.text_pieces, choice))
@@ -165,7 +167,7 @@ class ParsedStream(CompletionStream, Generic[T_co]):
     def _mode(self) -> StructuredMode:
         """The mode in which the content of the chunks is read: arguments of a call are as strict as a schema."""
         has_answer = self._arguments is not None and self._arguments.has_answer
-        return "schema" if has_answer else self._typed.mode
+        return "schema" if has_answer and not self._is_routed else self._typed.mode
 
     def _parsed(self, reply: ChatCompletion) -> ParsedCompletion[T_co]:
         try:

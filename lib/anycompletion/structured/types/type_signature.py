@@ -16,8 +16,6 @@ def type_signature(hint: Any, variables: TypeVars) -> Hashable:
     Raises:
         TypeError: metadata of the type is not hashable.
     """
-    if type(hint) is type:  # a class, as nearly always
-        return weak(hint)
     if isinstance(hint, type):  # nearly all types that are asked for
         return weak(hint)
     if variables and _is_variable(hint, variables):
