@@ -73,7 +73,7 @@ class SQLiteFile:
             try:
                 with self._transaction(calls):
                     return [getattr(self, method)(*arguments) for method, arguments in calls]
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 (one of the calls may be at fault, in any way: each is tried alone)
                 self._recover(error)
         return [self._run_alone(method, arguments) for method, arguments in calls]
 
@@ -82,7 +82,7 @@ class SQLiteFile:
             try:
                 with self._transaction([(method, arguments)]):
                     return getattr(self, method)(*arguments)
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 (the caller gets it, and the thread goes on)
                 if is_last or not self._recover(error):
                     return error
         raise AssertionError("the last round returns")
@@ -201,7 +201,7 @@ class SQLiteFile:
 
     # --- damage ---
 
-    def _recover(self, error: sqlite3.Error | OSError) -> bool:
+    def _recover(self, error: Exception) -> bool:
         """Replaces the file if the error shows that it is damaged; returns whether trying again makes sense."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
             return False

@@ -240,6 +240,17 @@ async def test_what_cannot_be_opened_raises(tmp_path: Path) -> None:
             await store.get(":1")
 
 
+@pytest.mark.parametrize("key", [":1", "\ud800:1"], ids=["no folder", "no text"])
+async def test_calls_at_once_that_all_fail_are_answered(key: str, path: Path, tmp_path: Path) -> None:
+    """One error of several calls at once would end the store's thread, and all calls after it would wait for ever."""
+    async with SQLiteStore(tmp_path / "missing" / "replies" if key == ":1" else path) as store:
+        calls = (asyncio.create_task(store.get(key)) for _ in range(5))
+        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+        assert {type(error) for error in errors} <= {FileNotFoundError, UnicodeEncodeError}
+        with pytest.raises((OSError, UnicodeEncodeError)):
+            await asyncio.wait_for(store.set(key, b"x", None), 10)
+
+
 # --- processes, threads, loops ----------------------------------------------------------------------------------------
 
 WORKER = Path(__file__).parents[2] / "support" / "store_worker.py"
