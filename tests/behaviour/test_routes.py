@@ -331,6 +331,27 @@ async def test_a_probe_that_fails_ends_the_calls_that_wait_for_it() -> None:
         assert {type(each) for each in results} == {InternalServerError, AllTargetsFailedError}
 
 
+async def test_one_call_probes_after_a_probe_that_was_refused_for_its_rate() -> None:
+    """All calls that wait for the end of the pause would go at once to a target that is not known to work again."""
+    slow_down = always(RateLimitError("slow down", status_code=429, retry_after=0.1))
+    route = Route(ROUTE[:1], breaker=ONE_FAILURE)
+    async with TwoProviders(in_turn(always(down()), slow_down, slow_down), answer("never"), route) as two:
+        with pytest.raises(InternalServerError):
+            await two.ask()
+        with pytest.raises(RateLimitError):  # the probe
+            await two.ask()
+        two.first.latency = 0.03
+        before = sum(two.asked)
+        calls = [asyncio.create_task(two.ask()) for _ in range(20)]
+        while sum(two.asked) == before:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+        assert sum(two.asked) == before + 1
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
 async def test_a_probe_whose_caller_leaves_is_made_by_the_next_call() -> None:
     """A cancelled probe would keep the others waiting for ever."""
     async with TwoProviders(always(down()), always(down()), Route(ROUTE, breaker=ONE_FAILURE)) as two:

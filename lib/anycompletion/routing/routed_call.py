@@ -128,6 +128,8 @@ class RoutedCall:
                 self._on_load_refusal()  # no other target took the call
             is_paid = planned.target in self._visits.counts and await self._wait_to_repeat(planned, left)
             await self._wait_for_pause(planned)
+            if planned.health.probing and not is_paid:
+                continue  # another call that waited for the same is the probe
             visit = self._begin(planned, asyncio.get_running_loop().time(), waits=step.wait > 0)
             if visit is not None:
                 visit.retry_paid = is_paid
@@ -183,12 +185,11 @@ class RoutedCall:
             targets = tuple(each for each in targets if each.target not in self._visits.excluded)
         if not self.route.has_windows or not targets:
             return targets
-        if self._larger_than:
-            least = self._larger_than + 1
-            return tuple(each for each in targets if (each.target.context_window or least) >= least)
-        least = self._loads.fewest_prompt_tokens()
+        least = self._larger_than + 1 if self._larger_than else self._loads.fewest_prompt_tokens()
         fitting = tuple(each for each in targets if (each.target.context_window or least) >= least)
-        return fitting or (max(targets, key=lambda each: each.target.context_window or 0),)
+        if fitting or self._larger_than:
+            return fitting
+        return (max(targets, key=lambda each: each.target.context_window or 0),)
 
     def _time_left(self, now: float) -> float | None:
         total = self.timeout.total
@@ -210,8 +211,7 @@ class RoutedCall:
         Raises:
             CompletionError: the probe failed, or the call's total timeout ran out.
         """
-        health = planned.health
-        failed = health.failed_probes
+        health, failed = planned.health, planned.health.failed_probes
         timer = asyncio.timeout(left)
         try:
             async with timer:
