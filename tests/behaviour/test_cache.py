@@ -34,6 +34,7 @@ from anycompletion import (
     Reply,
     ReplyValidationError,
     StreamInterruptedError,
+    TargetOptions,
 )
 from anycompletion.caching import CacheControl, CacheStore, MemoryStore, SQLiteStore, cached
 from anycompletion.routing import Route, RouteTarget
@@ -258,6 +259,37 @@ async def test_own_credentials_are_only_cached_with_a_namespace(
         assert len({await text_of(used, **passed) for _ in range(2)}) == 2
         a, again, b = [await text_of(used, tags={"tenant": name}, **passed) for name in ("a", "a", "b")]
     assert a == again != b
+
+
+@pytest.mark.parametrize("as_view", [False, True], ids=["call", "view"])
+@pytest.mark.parametrize(
+    "options",
+    [{"api_key": KEY}, {"extra_headers": {"Authorization": KEY}}, {"extra_query": {"key": KEY}}],
+    ids=",".join,
+)
+async def test_own_credentials_of_fallbacks_are_only_cached_with_a_namespace(
+    options: TargetOptions, as_view: bool, replies: Numbered
+) -> None:
+    """Two tenants whose fallbacks have keys of their own would share replies by accident."""
+    given: dict[str, Any] = {"fallbacks": [RouteTarget("openai/gpt-4o-mini", options=options)]}
+    for namespace, count in (("", 2), ("tenant", 1)):
+        cache = cached(MemoryStore(), namespace=namespace)
+        async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=[cache]) as client:
+            used, passed = (client.with_options(**given), {}) if as_view else (client, given)
+            assert len({await text_of(used, **passed) for _ in range(2)}) == count
+
+
+@pytest.mark.parametrize("name", ["provider", "base_url", "api_version"])
+async def test_a_route_that_goes_elsewhere_is_another_request(name: str, replies: Numbered) -> None:
+    """A call with fallbacks would get the reply of another provider or server, which an equal call was sent to."""
+    values = ("groq", "mistral") if name == "provider" else ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=[cached(MemoryStore())]) as client:
+        texts = set[str]()
+        for value in (*values, *values):
+            given: dict[str, Any] = {name: value, "fallbacks": ["openai/gpt-4o-mini"]}
+            texts |= {(await client.create("gpt-4o", "Hi", **given)).text}
+            texts |= {(await client.with_options(**given).create("gpt-4o", "Hi")).text}
+        assert len(texts) == 2
 
 
 async def test_a_key_for_another_provider_does_not_matter(client: AsyncCompletion, replies: Numbered) -> None:

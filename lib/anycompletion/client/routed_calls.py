@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -15,8 +15,9 @@ from ..errors import CompletionError
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider
 from ..records import ChatCompletion, ChatRequest
-from ..routing.flat_route import FlatRoute
+from ..routing.flat_route import FlatRoute, has_secret
 from ..routing.planned import EncodedVisit, PlannedRoute, PlannedTarget
+from ..routing.route import RouteTarget
 from ..routing.routed_call import RoutedCall
 from ..routing.routed_chunks import RoutedChunks
 from ..routing.routed_reply import record_first_reply, reply_after, routed_reply
@@ -24,6 +25,9 @@ from ..validation import check_option_values
 from .key_binding import Homes
 from .route_planning import RoutePlanner
 from .state import ClientState
+
+_PLACES = ("provider", "base_url", "api_version")
+"""Options of a call, besides its headers, that decide where its first target is."""
 
 
 class VisitDispatcher(Protocol):
@@ -172,12 +176,14 @@ class Router:
         if call is None:
             return None
         target = call.next_target().plan.target
+        given = dispatcher.defaults | (options if options is NO_OPTIONS else check_option_values(options))
+        fallbacks: Sequence[str | RouteTarget] = given.get("fallbacks") or ()
         return attrs.evolve(
             target,
             route=call.route.name,
-            route_digest=_digest(call.route, dispatcher.state),
+            route_digest=_digest(call.route, dispatcher.state, given),
             # Not those of this target: the call may go to another one. The digest has the options of all.
-            own_key=any(given.get("api_key") is not None for given in (options, dispatcher.defaults)),
+            own_key=given.get("api_key") is not None or any(map(has_secret, fallbacks)),
             extras=TargetExtras(dispatcher.defaults),
         )
 
@@ -222,7 +228,10 @@ class Router:
         )
 
 
-def _digest(route: FlatRoute, state: ClientState) -> str:
-    """The digest of a route, with the base URLs of this client if it has any."""
+def _digest(route: FlatRoute, state: ClientState, options: OptionValues) -> str:
+    """The digest of a route, with what else decides where its calls go: base URLs, and options of the call and view."""
     urls = sorted(state.config.base_urls.items())
-    return hashlib.sha256(f"{route.digest}{urls}".encode()).hexdigest()[:32] if urls else route.digest
+    places = [(name, options.get(name)) for name in _PLACES if options.get(name) is not None]
+    if not urls and not places:
+        return route.digest
+    return hashlib.sha256(f"{route.digest}{urls}{places}".encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -11,7 +11,7 @@ import attrs
 from ..codecs.json import dumps
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import OptionValues
-from ..redaction import may_be_secret
+from ..redaction import is_credential
 from .hedge_budget import HedgeBudget
 from .route import CircuitBreaker, Route, RouteTarget, target_options
 
@@ -82,7 +82,7 @@ class FlatRoute:
 
     @property
     def digest(self) -> str:
-        """Digest of what decides which models answer, and how they are asked; contains no secrets."""
+        """Digest of what decides which models answer, and how they are asked; credentials are no part of it."""
         if not self._digest:
             content = [[each.model, _shown(each.params), _shown(each.options.reveal())] for each in self.targets]
             self._digest = hashlib.sha256(dumps(content)).hexdigest()[:32]
@@ -93,14 +93,24 @@ def _shown(values: object) -> Any:
     """Options and parameters as JSON, without credentials and without what is not JSON."""
     if isinstance(values, Mapping):
         items = cast("Mapping[str, object]", values).items()
-        return {
-            str(name): _shown(value)
-            for name, value in sorted(items)
-            if name != "api_key" and not (isinstance(value, str) and may_be_secret(str(name), value))
-        }
+        return {str(name): _shown(value) for name, value in sorted(items) if not _is_secret(str(name), value)}
     if isinstance(values, list | tuple):
         return [_shown(each) for each in cast("Sequence[object]", values)]
     return values if isinstance(values, str | int | float | bool | None) else repr(values)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    return name == "api_key" or (isinstance(value, str) and is_credential(name))
+
+
+def has_secret(values: object) -> bool:
+    """Whether a target, or the JSON of its options and parameters, has something that digests leave out."""
+    if isinstance(values, RouteTarget):
+        return has_secret(values.options) or has_secret(values.params)
+    if isinstance(values, Mapping):
+        items = cast("Mapping[str, object]", values).items()
+        return any(_is_secret(str(name), value) or has_secret(value) for name, value in items)
+    return isinstance(values, list | tuple) and any(map(has_secret, cast("Sequence[object]", values)))
 
 
 def flatten_routes(routes: Mapping[str, Route]) -> dict[str, FlatRoute]:
