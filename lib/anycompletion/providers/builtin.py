@@ -201,7 +201,9 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(call_ids=_AT_MOST_40),
         prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "ft:gpt-"),
         variants={
-            "responses": ProviderVariant("openai_responses", only_models=_ONLY_RESPONSES, error_phrases=_ASK_RESPONSES)
+            "responses": ProviderVariant(
+                "openai_responses", only_models=_ONLY_RESPONSES, error_phrases=_ASK_RESPONSES, structured=_OPENAI
+            )
         },
         structured=_OPENAI,
         docs="https://platform.openai.com/docs/api-reference/chat",
@@ -435,6 +437,7 @@ ROWS: tuple[Provider, ...] = (
                         unsupported("Groq's Responses API does not support it yet"),
                     ),
                 },
+                structured=_GROQ,
             )
         },
         structured=_GROQ,
