@@ -72,7 +72,7 @@ class StoredReply(msgspec.Struct, omit_defaults=True):
             completion.keep_own_json()
         return completion
 
-    def chunk_lines(self) -> list[bytes]:
+    def chunk_lines(self) -> bytes:
         """The lines of the chunks of a stream.
 
         Raises:
@@ -85,14 +85,14 @@ class StoredReply(msgspec.Struct, omit_defaults=True):
             raise ValueError("the chunks are not compressed") from None
         if not unpacking.eof:
             raise ValueError("the chunks are incomplete, or too large")
-        return lines.splitlines()
+        return lines
 
     def reply_info(self) -> ReplyInfo:
         """The metadata of the original."""
         return _reply_info(self.info)
 
 
-class ChunkLine(msgspec.Struct, array_like=True):
+class ChunkLine(msgspec.Struct, array_like=True, gc=False):
     """One chunk of a stored stream."""
 
     at: int
@@ -170,13 +170,13 @@ def read_reply(value: bytes) -> StoredReply:
         raise ValueError(f"unreadable ({type(error).__name__})") from None
 
 
-def read_chunks(lines: Sequence[bytes]) -> list[ChunkLine]:
+def read_chunks(lines: bytes) -> list[ChunkLine]:
     """The lines of chunks, made anew; what was paid for the original costs nothing now.
 
     Raises:
         msgspec.MsgspecError: a line was not written by `write_chunk`.
     """
-    read = _decode_lines(b"\n".join(lines))
+    read = _decode_lines(lines)
     for line in read:
         if line.data is not None:
             line.chunk.native = line.data if line.is_text else line.data.encode()

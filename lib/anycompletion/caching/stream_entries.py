@@ -17,8 +17,8 @@ from .stored_replies import ChunkLine, is_storable, read_chunks, write_chunk, wr
 
 Replay: TypeAlias = Literal["at_once", "recorded"]
 
-_BATCH = 256
-"""Chunks that are decoded at once; other tasks run between two batches."""
+_BATCH = 64 << 10
+"""Bytes of chunks that are decoded at once, about 256 chunks; other tasks run between two batches."""
 
 
 class StreamRecorder:
@@ -90,13 +90,14 @@ class StreamRecorder:
 class ReplayedChunks(ChunkSource):
     """The chunks of a stored stream: the same ones, at once or with the pauses they came with."""
 
-    __slots__ = ("_closed", "_info", "_lines", "_next_line", "_pauses", "_pending", "_started", "_waited")
+    __slots__ = ("_at", "_closed", "_info", "_lines", "_pauses", "_pending", "_started", "_waited")
 
     is_complete = True
 
-    def __init__(self, lines: Sequence[bytes], info: ReplyInfo, replay: Replay) -> None:
+    def __init__(self, lines: bytes, info: ReplyInfo, replay: Replay) -> None:
         self._lines = lines
-        self._next_line = 0
+        self._at = 0
+        """Bytes of them that are decoded."""
         self._info = info
         self._pauses = replay == "recorded"
         self._pending: list[ChunkLine] = []
@@ -125,7 +126,7 @@ class ReplayedChunks(ChunkSource):
             self._info.elapsed += asyncio.get_running_loop().time() - self._started
             return None
         if not self._pauses:
-            if self._next_line > _BATCH:
+            if self._at > 2 * _BATCH:
                 await asyncio.sleep(0)
             chunks = [line.chunk for line in self._pending]
             self._pending = []
@@ -140,13 +141,16 @@ class ReplayedChunks(ChunkSource):
 
     def _decode(self) -> bool:
         """Decodes the next lines; False where there are none left."""
-        lines = self._lines[self._next_line : self._next_line + _BATCH]
-        self._next_line += len(lines)
+        start = self._at
+        if start >= len(self._lines):
+            return False
+        end = self._lines.find(b"\n", start + _BATCH)
+        self._at = len(self._lines) if end < 0 else end + 1
         try:
-            self._pending = read_chunks(lines)
+            self._pending = read_chunks(self._lines[start : self._at])
         except (msgspec.MsgspecError, UnicodeError):
             raise APIResponseError("a stored stream cannot be read", provider=self._info.provider) from None
-        return bool(lines)
+        return bool(self._pending)
 
     def close(self, end: CompletionError | None = None) -> None:
         """Ends a pause."""
