@@ -10,6 +10,9 @@ MismatchKind: TypeAlias = Literal["json", "schema", "value"]
 ANY_KEY = "[...]"
 """Part of a path that stands for a key of an open object: such keys are text of a model, which no error may show."""
 
+_MAX_REFUSAL = 500
+"""Characters of the text of a constructor's exception that are kept."""
+
 
 class ValueMismatch(ValueError):
     """JSON that does not fit a type.
@@ -53,3 +56,11 @@ def _part_text(part: str | int) -> str:
     if part == ANY_KEY:
         return part
     return f".{part}" if part.isidentifier() else f"[{part!r}]"
+
+
+def refusal(exc: Exception) -> ValueMismatch:
+    """The mismatch of a value that user code refused with an exception."""
+    text = str(exc)
+    if len(exc.args) > 1 and isinstance(exc.args[0], str) and type(exc).__str__ is BaseException.__str__:
+        text = exc.args[0]  # attrs's validators have more arguments, which are for programs
+    return ValueMismatch(text[:_MAX_REFUSAL], "value")

@@ -13,7 +13,7 @@ from ..errors import InvalidRequestError
 from ..providers import Provider
 from ..providers.structured_support import STRUCTURED_MODES, ParseMode, StructuredMode
 from ..records import ChatCompletion, ChatRequest
-from .mismatch import ValueMismatch
+from .mismatch import refusal
 from .parsed_choices import parsed_completion
 from .parsed_completion import ParsedCompletion
 from .reading import read_value
@@ -112,10 +112,10 @@ class ReplyType(msgspec.Struct, Generic[T], frozen=True, eq=False):
             try:
                 self.validate(value)
             except (ValueError, TypeError) as error:
-                problem = str(error)
+                refused = refusal(error)
             else:
                 return value
-            raise ValueMismatch(problem, "value")
+            raise refused
         return value
 
 

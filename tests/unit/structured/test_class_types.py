@@ -327,6 +327,34 @@ def test_a_class_in_a_function_may_refer_to_itself() -> None:
     assert compile_type(Tree).decode(b'{"leaves":[{"leaves":[]}]}') == Tree([Tree()])
 
 
+def _cents(text: str) -> int:
+    return round(float(text) * 100)
+
+
+@attrs.frozen
+class Priced:
+    """A class whose converter has its annotations in quotes, as all of this module."""
+
+    cents: int | None = attrs.field(
+        converter=attrs.converters.optional(_cents),
+        validator=attrs.validators.optional(attrs.validators.in_([150, 250])),
+    )
+
+
+def test_an_optional_converter_is_asked_for_what_it_takes() -> None:
+    """The class would be refused, because attrs leaves a name in quotes in the type."""
+    plan = compile_type(Priced)
+    assert plan.schema["properties"]["cents"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert [plan.decode(text).cents for text in (b'{"cents":"1.5"}', b'{"cents":null}')] == [150, None]
+
+
+def test_the_words_of_a_validator_are_those_for_people() -> None:
+    """A model that is asked again would get the repr of attrs's objects."""
+    with pytest.raises(ValueMismatch) as caught:
+        compile_type(Priced).decode(b'{"cents":"1"}')
+    assert caught.value.expected == "'cents' must be in [150, 250] (got 100)"
+
+
 def test_sets_of_what_is_not_hashable_are_a_mismatch() -> None:
     """A reply would end with a TypeError without a path."""
     plan = compile_type(dict[str, set[Point]])

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import attrs
 import msgspec
 
-from .type_hints import TypeVars, class_hints, is_typed_dict, wrapper_name
+from .type_hints import TypeVars, class_hints, evaluated, is_typed_dict, wrapper_name
 
 ABSENT: Any = msgspec.NODEFAULT
 """In place of a default where there is none, or where it is made anew for each value."""
@@ -156,13 +156,15 @@ def _attrs_class(cls: Any, hints: _Hints) -> Iterator[ClassField]:
 def _converter_hint(cls: Any, field: attrs.Attribute[Any]) -> Any:
     """The type that a converter takes, where its annotation is more specific than `Any`."""
     found = inspect.get_annotations(cls.__init__).get(field.alias or field.name)
-    if isinstance(found, str):
-        given = cast("Any", field).converter
-        converter: Any = getattr(given, "converter", given)
-        try:
+    try:
+        if isinstance(found, str):
+            given = cast("Any", field).converter
+            converter: Any = getattr(given, "converter", given)
             found = next(iter(typing.get_type_hints(converter, include_extras=True).values()), None)
-        except (NameError, TypeError):
-            return None
+        elif found is not None:  # attrs's `optional` may leave a name in quotes in it
+            found = evaluated(found, cls.__module__)
+    except (NameError, TypeError):
+        return None
     return None if found in {Any, object} else found
 
 

@@ -10,17 +10,9 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from ..mismatch import ValueMismatch
+from ..mismatch import ValueMismatch, refusal
 from .class_fields import ABSENT, ClassField, ClassSpec
 from .type_node import ClassRef, SchemaDefs, TypeNode, UnionTag, is_object, schema_name
-
-_MAX_REFUSAL = 500
-"""Characters of the text of a constructor's exception that are kept."""
-
-
-def refusal(exc: Exception) -> ValueMismatch:
-    """The mismatch of a value that user code refused with an exception."""
-    return ValueMismatch(str(exc)[:_MAX_REFUSAL], "value")
 
 
 @attrs.define

@@ -10,9 +10,8 @@ from typing import Any, cast
 import attrs
 
 from ...codecs import json as codec
-from ..mismatch import ANY_KEY, ValueMismatch
+from ..mismatch import ANY_KEY, ValueMismatch, refusal
 from .absent_members import without_optional_nulls
-from .object_type import refusal
 from .type_node import JSON_KINDS, ClassRef, SchemaDefs, TypeNode, UnionTag, is_array, is_object, map_schema, references
 
 _OWN_TEXT = frozenset({"value_error", "assertion_error", "union_tag_invalid"})

@@ -71,7 +71,16 @@ def resolved_alias(alias: Any) -> Any:
     Raises:
         NameError: the module of the alias does not have a name.
     """
-    holder = type("Holder", (), {"__annotations__": {"value": alias.__value__}, "__module__": alias.__module__})
+    return evaluated(alias.__value__, alias.__module__)
+
+
+def evaluated(hint: Any, module: str) -> Any:
+    """A type with the types of the names in it that are in quotes.
+
+    Raises:
+        NameError: the module does not have a name.
+    """
+    holder = type("Holder", (), {"__annotations__": {"value": hint}, "__module__": module})
     return typing.get_type_hints(holder, include_extras=True)["value"]
 
 
