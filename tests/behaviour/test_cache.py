@@ -30,6 +30,7 @@ from anycompletion import (
     ConfigurationError,
     InternalServerError,
     InvalidRequestError,
+    Provider,
     RateLimitError,
     Reply,
     ReplyValidationError,
@@ -290,6 +291,17 @@ async def test_a_route_that_goes_elsewhere_is_another_request(name: str, replies
             texts |= {(await client.create("gpt-4o", "Hi", **given)).text}
             texts |= {(await client.with_options(**given).create("gpt-4o", "Hi")).text}
         assert len(texts) == 2
+
+
+async def test_clients_whose_route_has_other_servers_share_no_replies() -> None:
+    """Two clients with one store would get replies of a server that they do not know."""
+    digests = set[str | None]()
+    for row in ({"base_url": "https://a.example/v1"}, {"base_url": "https://b.example/v1"}, {"headers": {"x": "1"}}):
+        given: dict[str, Any] = {"base_url": "https://a.example/v1", **row}
+        acme = Provider("acme", key_env=("ACME_KEY",), **given)
+        async with AsyncCompletion(providers=[acme], api_keys={"acme": KEY}, routes={"r": Route(["acme/m"])}) as client:
+            digests.add(client.check("r").route_digest)
+    assert len(digests) == 3
 
 
 async def test_a_key_for_another_provider_does_not_matter(client: AsyncCompletion, replies: Numbered) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import attrs
 
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
+from ..calls.provider_state import ProviderState
 from ..dialects.base import Target, TargetExtras
 from ..errors import CompletionError
 from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import Provider
 from ..records import ChatCompletion, ChatRequest
+from ..redaction import is_credential
 from ..routing.flat_route import FlatRoute, has_secret
 from ..routing.planned import EncodedVisit, PlannedRoute, PlannedTarget
 from ..routing.route import RouteTarget
@@ -176,12 +178,14 @@ class Router:
         if call is None:
             return None
         target = call.next_target().plan.target
-        given = dispatcher.defaults | (options if options is NO_OPTIONS else check_option_values(options))
+        checked = options if options is NO_OPTIONS else check_option_values(options)
+        given, state, planner = dispatcher.defaults | checked, dispatcher.state, self.planner
+        servers = [state.provider_state(planner.provider_of(each, checked)[0]) for each in call.route.targets]
         fallbacks: Sequence[str | RouteTarget] = given.get("fallbacks") or ()
         return attrs.evolve(
             target,
             route=call.route.name,
-            route_digest=_digest(call.route, dispatcher.state, given),
+            route_digest=_digest(call.route, servers, given),
             # Not those of this target: the call may go to another one. The digest has the options of all.
             own_key=given.get("api_key") is not None or any(map(has_secret, fallbacks)),
             extras=TargetExtras(dispatcher.defaults),
@@ -228,10 +232,13 @@ class Router:
         )
 
 
-def _digest(route: FlatRoute, state: ClientState, options: OptionValues) -> str:
-    """The digest of a route, with what else decides where its calls go: base URLs, and options of the call and view."""
-    urls = sorted(state.config.base_urls.items())
-    places = [(name, options.get(name)) for name in _PLACES if options.get(name) is not None]
-    if not urls and not places:
-        return route.digest
-    return hashlib.sha256(f"{route.digest}{urls}{places}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _digest(route: FlatRoute, servers: Iterable[ProviderState], options: OptionValues) -> str:
+    """The digest of a route, of the servers of its targets, and of the options of call and view that decide the place.
+
+    Without credentials, as the key of a stored reply.
+    """
+    places: list[tuple[str, Any]] = [(name, options.get(name)) for name in _PLACES if options.get(name) is not None]
+    for server in servers:
+        headers = sorted((name, str(value)) for name, value in server.headers.items() if not is_credential(name))
+        places.append((server.base_url, (server.api_version, headers)))
+    return hashlib.sha256(f"{route.digest}{places}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
