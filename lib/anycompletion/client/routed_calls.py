@@ -180,7 +180,8 @@ class Router:
         target = call.next_target().plan.target
         checked = options if options is NO_OPTIONS else check_option_values(options)
         given, state, planner = dispatcher.defaults | checked, dispatcher.state, self.planner
-        servers = [state.provider_state(planner.provider_of(each, checked)[0]) for each in call.route.targets]
+        providers = dict.fromkeys(planner.provider_of(each, checked)[0].name for each in call.route.targets)
+        servers = [state.provider_state(state.providers[name]) for name in providers]
         fallbacks: Sequence[str | RouteTarget] = given.get("fallbacks") or ()
         return attrs.evolve(
             target,
