@@ -693,9 +693,9 @@ HEADERS: list[Bad] = [
     ),
     *bad("extra_query", [("a", "b")], "a=b", 5, {5: "a"}, {None: "a"}, {"\udfff": "a"}, Broken()),
     *bad("extra_query", {"a": 5}, {"a": None}, {"a": b"x"}, {"a": ["x"]}, {"a": True}, {"a": "\ud800"}, at=".a"),
-    *(Bad("cache", mode, None, error=ConfigurationError) for mode in ("use", "refresh", "skip", "only")),
+    *(Bad("cache", mode, None, late=True, error=ConfigurationError) for mode in ("use", "refresh", "skip", "only")),
     *bad("fallbacks", MODEL, 5, True, {"a": MODEL}, Broken()),
-    *bad("fallbacks", [5], [b"x"], [None], (Broken(),), at="[0]"),
+    *bad("fallbacks", [5], [b"x"], [None], (Broken(),), at="[0]", late=True),
     *bad("tags", [("a", "b")], "team", 5, {5: "a"}, {None: "a"}, {"\udfff": "a"}, Broken()),
     *bad("tags", {"a": 5}, {"a": None}, {"a": b"x"}, {"a": ["x"]}, {"a": True}, {"a": "\ud800"}, at=".a"),
     *(
