@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
-from anycompletion import AsyncCompletion, AWSCredentials
+from anycompletion import AsyncCompletion
 from benchmarks.clients import AWS_KEYS, AWS_REGION, KEY, MODEL, Json, Streamed, first_call
 
 _VERSIONED = ("openai", "groq")
 """Providers whose base URL has the version."""
+
+
+def _signing() -> Any:
+    from anycompletion import AWSCredentials  # noqa: PLC0415 (earlier checkouts have none)
+
+    return AWSCredentials(*AWS_KEYS, region=AWS_REGION)
 
 
 class Client:
@@ -18,8 +25,9 @@ class Client:
         self._model = model
         provider = model.partition("/")[0]
         base_url = f"{root}/v1" if provider in _VERSIONED else root
-        key = AWSCredentials(*AWS_KEYS, region=AWS_REGION) if signed else KEY
-        self._client = AsyncCompletion(base_urls={provider: base_url}, api_keys={provider: key})
+        self._client = AsyncCompletion(
+            base_urls={provider: base_url}, api_keys={provider: _signing() if signed else KEY}
+        )
 
     async def call(self, messages: list[Json], params: Json) -> int:
         reply = await self._client.create(self._model, messages, stream=False, **params)
