@@ -8,6 +8,9 @@ that both have the same interpreter and the same aiohttp.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -15,6 +18,7 @@ import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib"
@@ -60,6 +64,26 @@ def python_of(name: str) -> Path | None:
 def installed() -> list[str]:
     """Names of the installed environments."""
     return [name for name in ENVIRONMENTS if python_of(name) is not None]
+
+
+async def result_of(python: Path | str, module: str, variables: Mapping[str, str]) -> Any:
+    """The JSON that a module prints last, in a process of another environment.
+
+    Raises:
+        SystemExit: the process failed.
+    """
+    ours = {"PYTHONPATH": str(LIBRARY), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    process = await asyncio.create_subprocess_exec(
+        *(str(python), "-m", module),
+        cwd=ROOT,
+        env={**os.environ, **ours, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{module} failed:\n{errors.decode()}")
+    return json.loads(output.decode().splitlines()[-1])
 
 
 def requirements(pins: Sequence[str]) -> list[str]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from anycompletion.testing import RecordedRequest, SimulatorServer
 from benchmarks.behaviour.common import ADDRESSES, MAX_TOKENS, SYSTEM_IN_THE_MIDDLE, TRY
-from benchmarks.peers import LIBRARY, ROOT, python_of
+from benchmarks.peers import python_of, result_of
 
 CLIENTS: Mapping[str, tuple[str, str]] = {
     "anycompletion": ("ours", "bare"),
@@ -46,22 +45,8 @@ async def facts_of(client: str) -> dict[str, str] | None:
         return None
     async with SimulatorServer(chunk_delay=0.05) as simulator:
         addresses = {"base_urls": simulator.base_urls, "api_keys": simulator.api_keys}
-        variables = {
-            ADDRESSES: json.dumps(addresses),
-            "PYTHONPATH": str(LIBRARY),
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(str(python or sys.executable), "-m", f"benchmarks.behaviour.{module}"),
-            cwd=ROOT,
-            env=os.environ | variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
-        if process.returncode:
-            raise SystemExit(f"{client} failed:\n{errors.decode()}")
-        found: dict[str, str] = json.loads(output.decode().splitlines()[-1])
+        variables = {ADDRESSES: json.dumps(addresses)}
+        found: dict[str, str] = await result_of(python or sys.executable, f"benchmarks.behaviour.{module}", variables)
         return found | seen_by_provider(simulator.requests)
 
 

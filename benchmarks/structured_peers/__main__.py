@@ -10,13 +10,11 @@ OpenAI does; the second table has texts that it gives as they are.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.peers import LIBRARY, ROOT, python_of
+from benchmarks.peers import python_of, result_of
 from benchmarks.structured_peers.cases import Case
 from benchmarks.structured_peers.common import BASE_URL
 from benchmarks.structured_peers.replies import REPLIES
@@ -73,22 +71,8 @@ async def found_of(client: str) -> Found | None:
             return None
         python = sys.executable
     async with TypedReplyServer(CASES) as server:
-        variables = {
-            BASE_URL: f"http://127.0.0.1:{server.port}/v1",
-            "PYTHONPATH": str(LIBRARY),
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(str(python), "-m", f"benchmarks.structured_peers.{module}"),
-            cwd=ROOT,
-            env=os.environ | variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
-        if process.returncode:
-            raise SystemExit(f"{client} failed:\n{errors.decode()}")
-        found = json.loads(output.decode().splitlines()[-1])
+        variables = {BASE_URL: f"http://127.0.0.1:{server.port}/v1"}
+        found = await result_of(python, f"benchmarks.structured_peers.{module}", variables)
         return Found(found["version"], found["outcomes"], server.asked, server.refused)
 
 

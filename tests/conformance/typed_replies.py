@@ -3,6 +3,7 @@
 The ids are those of the folder that `expected` knows.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
@@ -160,6 +161,23 @@ class TypedReply(NamedTuple):
     """The recordings of it."""
 
 
+class _RecordedText:
+    """Equals the text with a digest, so that long texts of recordings stand in the recordings only."""
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and hashlib.sha256(other.encode()).hexdigest().startswith(self._digest)
+
+    __hash__ = None  # type: ignore[assignment]  # it equals another type
+
+
+def recorded_text(digest: str) -> Any:
+    """A text of a recording, by the first digits of its SHA-256."""
+    return _RecordedText(digest)
+
+
 _MISTBORN = BookSummary("Mistborn: The Final Empire", "Brandon Sanderson", 544, 2006)
 _COLOURS = ["red", "blue", "yellow"]
 
@@ -210,11 +228,7 @@ REPLIES = (
         Dog(
             "Biscuit",
             4,
-            "Biscuit is a golden retriever with a heart of pure sunshine. He loves fetching tennis balls, cuddling on "
-            "the couch during thunderstorms, and greeting every single person he meets with an enthusiastic tail wag. "
-            "He knows twelve tricks, but his favorite is 'shake,' because it means he gets to hold your hand. Biscuit "
-            "volunteers as a therapy dog at the local children's hospital every Saturday and has never met a stranger "
-            "in his life.",
+            recorded_text("305609a1e999dd61"),
         ),
         ("anthropic-messages-opus-46-schema-e6536dad",),
     ),
@@ -383,13 +397,12 @@ REPLIES = (
     ),
     TypedReply(
         Resume,
-        Resume(
+        Resume.model_construct(  # not checked, because one of its texts stands in the recording only
             name="John Doe",
             email="john.doe@example.com",
             phone="(555) 123-4567",
             education="BS Computer Science, Stanford University (2016-2020)",
-            experience="Senior Software Engineer at TechCorp (2020-2024) - Developed web applications using Ruby on "
-            "Rails, Led team of 5 developers, Implemented CI/CD pipelines",
+            experience=recorded_text("0f2e3afde5a41cf1"),
         ),
         ("openai-responses-model-generated-schema-35925ec7",),
     ),
@@ -405,8 +418,7 @@ REPLIES = (
         Summary,
         Summary(
             "Memory-Safe Systems Programming",
-            "Rust is a systems programming language that guarantees memory safety and concurrency without a garbage "
-            "collector through compile-time ownership checks.",
+            recorded_text("87dbca61e3c65fc0"),
         ),
         ("ollama-apichat-structured-output-raw-with-thinking-1032770c",),
     ),

@@ -174,7 +174,7 @@ class SQLiteFile:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
+        except BaseException:  # whatever ended it, the next statement must not join its transaction
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,6 @@ pytestmark = requires_redis
 
 ROOT = Path(__file__).parents[3]
 KEY = "openai/m"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    started = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
-    """The server, empty."""
-    server.flush()
-    return server
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,21 +21,6 @@ from support.redis_server import RedisServer, requires_redis
 
 PASSWORD = "canary-password-1f8e"
 MODEL = "openai/gpt-4o"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A running server."""
-    started = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
-    """The server, empty."""
-    server.flush()
-    return server
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +33,7 @@ class UnionTag:
     """Whether the class has this field, and its constructor takes it."""
 
 
-class TypeNode:
+class TypeNode(abc.ABC):
     """A compiled type: a decoder's type, the JSON Schema, and the values on both sides.
 
     JSON becomes a value in two steps. msgspec decodes it into `wire`, a type without user code, which checks shape and
@@ -58,21 +59,21 @@ class TypeNode:
         """Lets `fit` check all that there is to check, for a union that tries its members."""
         self.must_fit = True
 
+    @abc.abstractmethod
     def schema(self, defs: SchemaDefs) -> dict[str, Any]:
         """The JSON Schema; classes are references to definitions."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def fit(self, data: Any) -> Any:
         """Plain JSON data as data that `wire` accepts.
 
         Raises:
             ValueMismatch: the data does not fit.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def accepts(self, value: Any) -> bool:
         """Whether a Python value is one of this type, as far as members of a union must be distinguished."""
-        raise NotImplementedError
 
     def dump(self, value: Any) -> Any:
         """A value as data that msgspec encodes to JSON."""
