@@ -11,7 +11,13 @@ def closing_chunks(completion: ChatCompletion) -> Chunks:
     """The end of a reply whose text was streamed: finish reasons, then usage."""
     ends = [
         ChunkChoice(
-            choice.index, Delta(), choice.finish_reason, None, choice.native_finish_reason, choice.extra or None
+            choice.index,
+            Delta(),
+            choice.finish_reason,
+            None,
+            choice.native_finish_reason,
+            choice.extra or None,
+            paused=choice.paused,
         )
         for choice in completion.choices
     ]

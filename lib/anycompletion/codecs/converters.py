@@ -61,7 +61,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[Any], dict[s
     for attribute in attrs.fields(cls):
         if attribute.metadata.get("hidden"):
             overrides[attribute.name] = override(omit=True)
-        elif attribute.default is None:
+        elif attribute.default is None or attribute.default is False:
             overrides[attribute.name] = override(omit_if_default=True)
     unstructure = make_dict_unstructure_fn(cls, converter, **overrides)
 

@@ -99,6 +99,7 @@ class ChunkChoice(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_f
     """Fields of the choice beyond OpenAI's."""
     content_filter_results: JsonObject | None = None
     """Results of Azure's content filter for this choice so far."""
+    paused: bool = False
     # Null in every chunk of vLLM or SGLang: declared, so that such a chunk is decoded in one step. Other values do not
     # fit the type, and are read into `extra`.
     _stop_reason: None = msgspec.field(default=None, name="stop_reason")
@@ -252,9 +253,9 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
         "finish_reason": choice.finish_reason,
         "logprobs": plain(choice.logprobs),
     }
-    for name in ("native_finish_reason", "content_filter_results"):
+    for name in ("native_finish_reason", "content_filter_results", "paused"):
         value = getattr(choice, name)
-        if value is not None:
+        if value is not None and value is not False:
             out[name] = value
     return out if choice.extra is None else out | choice.extra
 
@@ -288,8 +289,7 @@ def _fields(
         if value is None:
             continue
         if (read := values.get(name)) is not None:
-            known = read(value)
-            if known is not None:
+            if (known := read(value)) is not None:
                 found[name] = known
         elif (read_part := parts.get(name)) is not None:
             found[name] = read_part(value, prefix + name)
@@ -319,8 +319,7 @@ def _choice(value: object, path: str) -> ChunkChoice:
 def _with_delta(source: JsonObject) -> JsonObject:
     """The choice with its whole `message` or its `text` as its delta, if it has either."""
     for name in ("message", "text"):
-        found = source.get(name)
-        if found is not None:
+        if (found := source.get(name)) is not None:
             rest = {key: value for key, value in source.items() if key != name}
             return rest | {"delta": {"content": found} if name == "text" else found}
     return source
@@ -376,6 +375,7 @@ _CHOICE_VALUES: Mapping[str, Callable[[object], Any]] = {
     "logprobs": _logprobs,
     "native_finish_reason": optional_str,
     "content_filter_results": optional_object,
+    "paused": lambda value: value is True,
 }
 _CHOICE_PARTS: Mapping[str, Callable[[object, str], Any]] = {"delta": _delta}
 _DELTA_VALUES: Mapping[str, Callable[[object], Any]] = {

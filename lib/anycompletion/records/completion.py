@@ -161,6 +161,8 @@ class Choice(Record):
     logprobs: Logprobs | None = nullable()
     native_finish_reason: str | None = None
     """The provider's own finish reason, where it differs."""
+    paused: bool = attrs.field(default=False, kw_only=True)
+    """Whether the provider interrupted its own tools: append the message and ask again, and the reply goes on."""
     extra: JsonObject = extra_field()
 
     @classmethod
@@ -176,12 +178,15 @@ class Choice(Record):
             optional_str(source.get("finish_reason")),
             None if logprobs is None else Logprobs.from_dict(logprobs),
             optional_str(source.get("native_finish_reason")),
+            paused=source.get("paused") is True,
             extra=unknown_fields(source, known),
         )
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON, where a message always has content and refusal."""
         out = super().to_dict()
+        if not self.paused:
+            del out["paused"]
         out["message"] = {"role": self.message.role, "content": None, "refusal": None} | out["message"]
         return out
 

@@ -132,6 +132,7 @@ class Accumulator:
                     state.finish_reason,
                     state.token_logprobs(),
                     state.native_finish_reason,
+                    paused=state.paused,
                     extra=joined(state.extra),
                 )
                 for index, state in sorted(self._choices.items())

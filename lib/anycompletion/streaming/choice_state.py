@@ -95,6 +95,7 @@ class ChoiceState:
         "max_pieces",
         "message_extra",
         "native_finish_reason",
+        "paused",
         "provider_specific",
         "reasoning",
         "refusal",
@@ -126,6 +127,7 @@ class ChoiceState:
         self.logprobs: Logprobs | None = None
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None
+        self.paused = False
 
     def add(self, choice: ChunkChoice) -> int:
         """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
@@ -158,6 +160,7 @@ class ChoiceState:
         size = 0
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
+            self.paused = choice.paused
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
         if choice.content_filter_results is not None:
@@ -306,6 +309,7 @@ class ChoiceEnd(ChoiceState):
         """Adds the finish reasons of one chunk; returns 0, because they are not kept twice."""
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
+            self.paused = choice.paused
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
         return 0

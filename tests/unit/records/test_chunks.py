@@ -89,6 +89,7 @@ FULL: dict[str, Any] = {
             },
             "native_finish_reason": "end_turn",
             "content_filter_results": {"hate": 0},
+            "paused": True,
             "seen": 1,
         }
     ],
@@ -260,6 +261,7 @@ UNNEEDED: list[tuple[str, Any]] = [
     (f"{CHOICE}.finish_reason", {}),
     (f"{CHOICE}.native_finish_reason", {}),
     (f"{CHOICE}.content_filter_results", 5),
+    (f"{CHOICE}.paused", "no"),
     (f"{DELTA}.role", {}),
     (f"{DELTA}.audio", "UklG"),
     (f"{DELTA}.annotations", "x"),

@@ -40,10 +40,13 @@ from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_block
 from .reply_blocks import read_blocks
 from .text_messages import AnthropicTextMessage, text_message
 
+PAUSED = "pause_turn"
+"""The stop reason of a reply that is to be sent back as it is, so that Anthropic's own tools go on."""
+
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
-    "pause_turn": "stop",
+    PAUSED: "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
@@ -110,6 +113,7 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
         message,
         finish_reason(reason, legacy),
         native_finish_reason=reason,
+        paused=reason == PAUSED,
         extra=stop_extras(data),
     )
     completion = ChatCompletion(

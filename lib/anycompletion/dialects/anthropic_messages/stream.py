@@ -26,7 +26,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionD
 from ..base import Chunks, Target
 from ..shared import EMPTY_EVENTS, as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
 from .anthropic_text_deltas import plain_text
-from .decode import MESSAGE_FIELDS, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
+from .decode import MESSAGE_FIELDS, PAUSED, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .errors import error_from_body, error_in_event, error_in_value
 from .growing_blocks import AnthropicGrowingBlock, AnthropicStreamBlocks
 from .message_blocks import NATIVE_CONTENT
@@ -346,8 +346,8 @@ class AnthropicStreamDecoder:
         chunks = [chunk for block in self._blocks.still_open() for chunk in self._close(block)]
         explained = refusal(self._reason, self._end.get("stop_details"))
         delta = Delta(refusal=explained, provider_specific_fields=self._native())
-        reason = finish_reason(self._reason, self._legacy)
-        last = ChunkChoice(0, delta, reason, None, self._reason, stop_extras(self._end) or None)
+        last = ChunkChoice(0, delta, finish_reason(self._reason, self._legacy), None, self._reason)
+        last.extra, last.paused = stop_extras(self._end) or None, self._reason == PAUSED
         return [*chunks, ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last)]
 
     def _native(self) -> JsonObject | None:

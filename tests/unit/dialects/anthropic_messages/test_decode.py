@@ -109,6 +109,24 @@ def test_finish_reasons(native_reason: str | None, reason: str | None):
     assert (choice.finish_reason, choice.native_finish_reason) == (reason, native_reason)
 
 
+@pytest.mark.parametrize("content", [[TEXT], [THINKING, SERVER]])
+def test_a_paused_turn_is_reported_and_goes_back_as_it_came(content: list[dict[str, Any]]) -> None:
+    """A run would end in the middle of a turn of Anthropic's own tools, or a reply that is read again would lose it."""
+    reply = decode(native(*content, stop_reason="pause_turn"))
+    assert reply.choices[0].paused
+    assert reply.to_dict()["choices"][0]["paused"] is True
+    assert ChatCompletion.from_dict(reply.to_dict()).choices[0] == reply.choices[0]
+    blocks = sent_back(reply.message)[0]["content"]
+    assert blocks == (content if content != [TEXT] else TEXT["text"])
+
+
+def test_a_finished_turn_is_not_paused() -> None:
+    """Every reply would be asked for again, or each would have a field in its JSON that OpenAI's replies lack."""
+    reply = decode(native(TEXT, stop_reason="end_turn"))
+    assert not reply.choices[0].paused
+    assert "paused" not in reply.to_dict()["choices"][0]
+
+
 def test_stop_sequence_is_kept():
     """The stop sequence that ended the reply would be lost."""
     assert decode(native(TEXT, stop_reason="stop_sequence", stop_sequence="END")).choices[0].extra == {

@@ -149,6 +149,7 @@ def test_content_after_a_stop_reason_ends_with_the_next_one(name: str, first: di
     chunks = run(start(), begin(0, **first), end(0), stop("pause_turn"), *events, STOP)
     choice = accumulated(chunks).choices[0]
     assert (choice.finish_reason, choice.native_finish_reason) == (finish, native)
+    assert choice.paused is (native == "pause_turn")
     fields = choice.message.provider_specific_fields
     if first is SERVER_TOOL:
         assert fields is not None
