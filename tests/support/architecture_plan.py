@@ -59,7 +59,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("calls",),
     ("streaming",),
     ("middleware",),
-    ("structured", "tools", "routing", "caching"),
+    ("structured", "routing", "caching"),
+    ("tools",),
     ("batch.journal",),
     ("batch",),
     ("client",),
@@ -94,10 +95,14 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "testing": "servers and connectors of fakes and of the simulator",
         "web": "handlers for aiohttp.web",
     },
-    "anyio": {"testing": "the pytest plugin runs the simulator in a thread of its own"},
+    "anyio": {
+        "testing": "the pytest plugin runs the simulator in a thread of its own",
+        "tools": "sync tools run in threads",
+    },
     "botocore": {"integrations": "extra"},
     "cattrs": {"codecs.converters": "records to JSON", "validation.structure": "caller input to records"},
     "cyclopts": {"cli": "extra"},
+    "docstring_parser": {"tools.descriptions": "extra"},
     "genai_prices": {"integrations": "extra"},
     "google": {"integrations": "extra"},
     "msgspec": {
@@ -118,6 +123,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "records.chunks": "chunks are Structs",
         "structured": "types out of JSON",
         "caching": "stored replies are Structs",
+        "tools": "results of tools as JSON",
     },
     "opentelemetry": {"integrations": "extra"},
     "pytest": {"testing": "the pytest plugin"},
@@ -139,6 +145,7 @@ TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
         "client.batch_method": "TypeForm, by which checkers infer the type of a value",
         "client.typed_replies": "TypeForm, by which checkers infer the type of a value",
         "structured": "type variables with defaults, and TypeForm",
+        "tools": "type variables with defaults",
     },
 }
 """Library → module or package that may import it under ``if TYPE_CHECKING:`` only → why."""
@@ -197,6 +204,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "difflib": "1 ms, for an error text only",
     },
     "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
+    "tools.descriptions": {"docstring_parser": _EXTRA},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",

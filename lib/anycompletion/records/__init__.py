@@ -50,7 +50,7 @@ from .request import (
     ChatRequest,
 )
 from .results import Result
-from .tools import CustomTool, FunctionDefinition, FunctionTool, Tool
+from .tool_definitions import CustomTool, FunctionDefinition, FunctionTool, Tool
 
 __all__ = [
     "PARAM_NAMES",

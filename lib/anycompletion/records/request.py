@@ -14,7 +14,7 @@ from ..errors import InvalidRequestError
 from ..options import CallOptions
 from .base import JsonObject, Record, hidden
 from .messages import Messages
-from .tools import FunctionDefinition, Tool
+from .tool_definitions import FunctionDefinition, Tool
 
 
 @define(repr=False, eq=False)

@@ -1,6 +1,7 @@
 """Types compiled for typed replies: JSON Schema, and values out of JSON and back."""
 
 from ..mismatch import MismatchKind, ValueMismatch
-from .type_plan import TypePlan, compile_type
+from .class_fields import ABSENT, ClassField
+from .type_plan import TypePlan, compile_members, compile_type
 
-__all__ = ["MismatchKind", "TypePlan", "ValueMismatch", "compile_type"]
+__all__ = ["ABSENT", "ClassField", "MismatchKind", "TypePlan", "ValueMismatch", "compile_members", "compile_type"]

@@ -7,14 +7,14 @@ import enum
 import re
 import typing
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeGuard, cast
 
 from ...errors import InvalidRequestError
 from .alias_type import AliasType
 from .annotated_type import annotate
 from .choice_types import EnumType, LiteralType
-from .class_fields import ClassSpec, class_description, read_class
+from .class_fields import ClassField, ClassSpec, class_description, read_class
 from .collection_types import ArrayType, MapType, TupleType
 from .limits import read_notes
 from .object_type import ObjectType
@@ -85,6 +85,15 @@ class TypeCompiler:
         if origin is None:
             return self._bare(hint, variables, path)
         return self._generic(hint, origin, arguments, variables, path)
+
+    def compile_members(self, name: str, fields: Sequence[ClassField]) -> TypeNode:
+        """The compiled type of an object with the given members and no others, whose values are dicts.
+
+        Raises:
+            InvalidRequestError: as `compile`.
+        """
+        spec = ClassSpec(dict, list(fields), is_dict=True, forbid_unknown=True)
+        return self._object(UnionClass(name, name, spec, {}), None, "$")
 
     def _generic(self, hint: Any, origin: Any, arguments: tuple[Any, ...], variables: TypeVars, path: str) -> TypeNode:
         if origin is Annotated:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
 import msgspec
 
+from .class_fields import ClassField
 from .collection_types import ArrayType
 from .json_text import check_nesting, read_json
 from .type_compiler import TypeCompiler
@@ -161,6 +162,22 @@ def compile_type(into: object) -> TypePlan[Any]:
             _kept.pop(next(iter(_kept)), None)
         _kept[key] = compiled
     return TypePlan(into, compiled, [ref() for ref in compiled.refs])
+
+
+def compile_members(name: str, fields: Sequence[ClassField]) -> TypePlan[dict[str, Any]]:
+    """The plan of an object with these members and no others, whose values are dicts; it is compiled anew each time.
+
+    Args:
+        name: the name of the object, for the generated class.
+        fields: the members; `argument` is the key in the values.
+
+    Raises:
+        InvalidRequestError: values of a member's type cannot be read from JSON; the text names the path.
+    """
+    compiler = TypeCompiler(lambda _: None)
+    node = compiler.compile_members(name, fields)
+    compiled = CompiledType(schema_name(name), node, list(compiler.refs.values()))
+    return TypePlan(None, compiled, [ref() for ref in compiled.refs])
 
 
 def _compile(into: object, key: Hashable) -> CompiledType:
