@@ -251,10 +251,14 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
         "records/base.py",
         "import msgspec.json",
         "records.base imports msgspec, which only caching, client.configuration, client.key_binding, codecs, dialects, "
-        "http, providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, transport.timeouts "
-        "may import",
+        "http, providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, tools, "
+        "transport.timeouts may import",
     ),
-    "anyio": ("transport/errors.py", "import anyio", "transport.errors imports anyio, which only testing may import"),
+    "anyio": (
+        "transport/errors.py",
+        "import anyio",
+        "transport.errors imports anyio, which only testing, tools may import",
+    ),
     "cyclopts": ("workers.py", "import cyclopts", "workers imports cyclopts, which only cli may import"),
     "rich": ("web/a.py", "from rich import print", "web.a imports rich, which only cli may import"),
     "pytest": ("cli/commands.py", "import pytest", "cli.commands imports pytest, which only testing may import"),
