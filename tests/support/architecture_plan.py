@@ -52,7 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("dialects", "dialects.base"),
     ("dialects.error_body", "dialects.error_phrases", "dialects.claude_thinking", "dialects.tool_call_ids"),
     ("dialects.shared",),
-    ("dialects.openai_errors", "dialects.azure_urls", "dialects.edited_replies"),
+    ("dialects.openai_errors", "dialects.azure_urls", "dialects.edited_replies", "dialects.result_media"),
     ("dialects.*",),
     ("providers",),
     ("ratelimit", "transport"),

@@ -460,6 +460,7 @@ ROWS: tuple[Provider, ...] = (
             reply_members=False,
             renames={"seed": "random_seed"},
             call_ids=_NINE_LETTERS_AND_DIGITS,
+            assistant_after_results=True,
             blank_text=False,
         ),
         params={

@@ -34,6 +34,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
+from ..result_media import split_media
 from ..shared import data_url, sendable_fields, without_nulls
 
 NATIVE = "cohere"
@@ -64,9 +65,15 @@ class _CohereMessageEncoder:
         self._unanswered: dict[str, str] = {}
         """Ids of calls without a result → names, in order; a legacy result has only the name."""
         self._leading = True
+        self._media: list[Part] = []
+        """Media of the results since the last other message."""
+        self._results_end = ""
+        """Path of the last result."""
 
     def add(self, message: Message, index: int) -> None:
         path = f"messages[{index}]"
+        if not isinstance(message, ToolMessage):
+            self._end_results()
         match message:
             case SystemMessage() | DeveloperMessage():
                 self._add_system(message, path)
@@ -79,6 +86,9 @@ class _CohereMessageEncoder:
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
             case ToolMessage():
+                message, media = split_media(message, path, "Cohere", self._report)
+                self._media += media
+                self._results_end = path
                 # A name here repeats the id, so it is dropped.
                 self._add_result(message.tool_call_id, message.content, message.extra, path)
             case FunctionMessage():
@@ -90,6 +100,7 @@ class _CohereMessageEncoder:
         self._leading = False
 
     def turns(self) -> list[JsonObject]:
+        self._end_results()
         return [*_joined(self._system), *self._turns]
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
@@ -112,6 +123,13 @@ class _CohereMessageEncoder:
         native = self._content(content, path, images=False)
         turn = {"role": "tool", "tool_call_id": call_id, "content": native}
         self._turns.append(turn | self._extra(extra, path))
+
+    def _end_results(self) -> None:
+        """Adds the message of the user with the media of the results before it."""
+        if self._media:
+            content = self._content(self._media, self._results_end, images=True)
+            self._turns.append({"role": "user", "content": content})
+            self._media = []
 
     def _call_id_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():

@@ -11,11 +11,22 @@ from typing import Any, cast
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
 from ...errors import InvalidRequestError
 from ...http import HttpRequest
-from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool
+from ...records import (
+    ChatRequest,
+    FunctionDefinition,
+    FunctionTool,
+    JsonObject,
+    Message,
+    Part,
+    Tool,
+    ToolMessage,
+    UserMessage,
+)
 from ..azure_urls import azure_models_url, azure_url
 from ..base import EncodingReport, FetchedValues, Target
+from ..result_media import split_media
 from .legacy_functions import add_tools, call_ids, to_tool_form
-from .message_form import encode_message, fit_call_ids, join_instructions, without_blank_text
+from .message_form import answer_results, encode_message, fit_call_ids, join_instructions, without_blank_text
 from .params import PATH, STREAM_DEFAULTS
 from .quirks import Quirks
 
@@ -126,13 +137,21 @@ def _messages(
     messages = cast("Sequence[Message]", request.messages)
     legacy_ids = call_ids(messages) if quirks.functions_as_tools else {}
     encoded: list[JsonObject | PlainMessage] = []
+    media: list[Part] = []
     for i, message in enumerate(messages):
+        if media and not isinstance(message, ToolMessage):
+            _add_media(encoded, media, f"messages[{i - 1}]", target, report)
+            media = []
         plain = as_plain_message(message)
         if plain is not None and plain.role in _PLAIN_ROLES:
             if quirks.blank_text or without_blank_text(plain.to_dict(), f"messages[{i}]", report) is not None:
                 encoded.append(plain)
             continue
-        wire = encode_message(message, f"messages[{i}]", target, quirks, report)
+        sent = message
+        if isinstance(message, ToolMessage) and not quirks.result_media:
+            sent, moved = split_media(message, f"messages[{i}]", target.provider, report)
+            media += moved
+        wire = encode_message(sent, f"messages[{i}]", target, quirks, report)
         if wire is None:
             continue
         if i in legacy_ids:
@@ -140,4 +159,18 @@ def _messages(
         if quirks.call_ids is not None:
             fit_call_ids(wire, f"messages[{i}]", quirks.call_ids, target.provider, report)
         encoded.append(wire)
+    if media:
+        _add_media(encoded, media, f"messages[{len(messages) - 1}]", target, report)
+    if quirks.assistant_after_results:
+        encoded = answer_results(encoded, target.provider, report)
     return join_instructions(encoded, target, report) if quirks.one_system_message else encoded
+
+
+def _add_media(
+    encoded: list[JsonObject | PlainMessage], media: list[Part], path: str, target: Target, report: EncodingReport
+) -> None:
+    """Adds the message of the user with the media of the results that end at `path`."""
+    quirks = target.quirks if isinstance(target.quirks, Quirks) else _OPENAI
+    wire = encode_message(UserMessage(media), path, target, quirks, report)
+    if wire is not None:
+        encoded.append(wire)

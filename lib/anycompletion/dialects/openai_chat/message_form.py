@@ -25,6 +25,9 @@ _SPECIFIC = "provider_specific_fields"
 _DATA_URLS: Mapping[str, str] = {"image_url": "url", "file": "file_data"}
 """Type of a part → the field of its object that may be a data URL."""
 
+_ANSWER = "OK"
+"""The text of a message of the assistant that a server requires, and the conversation does not have."""
+
 _INSTRUCTIONS = frozenset(("system", "developer"))
 
 
@@ -218,6 +221,25 @@ def join_instructions(
         return messages
     joined = instructions[0] | {"content": _joined([wire.get("content") for wire in instructions])}
     return [joined, *(message for i, message in enumerate(messages) if i >= leading and i not in later)]
+
+
+# --- results of calls -------------------------------------------------------------------------------------------------
+
+
+def answer_results(
+    messages: list[JsonObject | PlainMessage], provider: str, report: EncodingReport
+) -> list[JsonObject | PlainMessage]:
+    """The messages with one of the assistant between a tool result and the user, for servers that require it."""
+    answered: list[JsonObject | PlainMessage] = []
+    earlier = ""
+    for message in messages:
+        role = message.role if isinstance(message, PlainMessage) else message["role"]
+        if earlier == "tool" and role == "user":
+            answered.append(PlainMessage("assistant", _ANSWER))
+            report.warn(f"a message of the assistant, {_ANSWER!r}, added after tool results: {provider} requires one")
+        answered.append(message)
+        earlier = role
+    return answered
 
 
 def _joined(contents: list[Any]) -> Any:

@@ -53,6 +53,10 @@ class Quirks(DialectQuirks):
     """Messages may have a name."""
     reply_members: bool = True
     """Assistant messages may keep OpenAI's fields of replies (refusal, annotations, audio)."""
+    result_media: bool = False
+    """Results of tools may have images and files; if not, they are sent in a message of the user after the results."""
+    assistant_after_results: bool = False
+    """A message of the user may not follow tool results: a short one of the assistant is added between them."""
     finish_reasons: Mapping[str, str] = attrs.field(default=FINISH_REASONS)
     """The server's finish reason → OpenAI's."""
     deployments: bool = False

@@ -326,7 +326,7 @@ UNSUPPORTED: list[tuple[str, Any, dict[str, Any]]] = [
     ("messages[0].content[1]", user(HI, AUDIO), {}),
     ("messages[0].content[1]", user(HI, FILE), {}),
     ("messages[0].content[1]", [{"role": "system", "content": [HI, PNG]}, USER], {}),
-    ("messages[2].content[1]", [USER, CALLING, {**RESULT, "content": [HI, PNG]}], {}),
+    ("messages[2].content[1]", [USER, CALLING, {**RESULT, "content": [HI, FILE]}], {}),
     (
         "messages[0].content[0].image_url.detail",
         user({**PNG, "image_url": {"url": "https://x", "detail": "original"}}),

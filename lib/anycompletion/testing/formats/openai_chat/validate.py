@@ -96,6 +96,9 @@ def _message(at: str, message: dict[str, Any]) -> ErrorSpec | None:
         return _invalid(f"Missing parameter 'name': {at} has the role 'function'.", None, f"{at}.name")
     if role == "tool" and not message.get("tool_call_id"):
         return _invalid(f"Missing parameter 'tool_call_id': {at} has the role 'tool'.", None, f"{at}.tool_call_id")
+    kinds = [as_dict(part).get("type") for part in as_list(message.get("content"))]
+    if role == "tool" and any(kind != "text" for kind in kinds):
+        return _invalid(f"Invalid '{at}.content': a message with role 'tool' takes texts only.", None, f"{at}.content")
     return None
 
 
