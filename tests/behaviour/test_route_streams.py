@@ -191,6 +191,46 @@ async def test_a_stream_picks_its_target_when_it_is_opened() -> None:
         assert len(first.requests) == 1
 
 
+async def test_calls_that_wait_for_a_probe_go_on_when_its_stream_has_begun() -> None:
+    """They would wait until the stream has ended, which may take minutes, although its target answers."""
+    is_down = True
+
+    def reply(request: Any) -> Any:
+        if is_down:
+            raise InternalServerError("down", status_code=500)
+        return "a b c"
+
+    both = FakeProvider(reply, name="*")
+    async with AsyncCompletion(providers=[both], routes={"pair": Route(TARGETS, breaker=ONE_FAILURE)}) as client:
+        with pytest.raises(AllTargetsFailedError):
+            await client.create("pair", "Hello!", max_retries=0)
+        is_down, both.latency = False, 0.02
+        opening = asyncio.create_task(client.create("pair", "Hello!", stream=True))
+        await asyncio.sleep(0.01)
+        assert [state.state for state in states(client)] == ["half_open", "open"]
+        waiting = [asyncio.create_task(client.create("pair", "Hello!")) for _ in range(3)]
+        stream = await opening
+        replies = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        assert {reply.text for reply in replies} == {"a b c"}
+        assert [state.state for state in states(client)] == ["closed", "open"]
+        assert (await stream.get_final_completion()).text == "a b c"
+        assert [state.in_flight for state in states(client)] == [0, 0]
+
+
+async def test_a_probe_whose_stream_is_cut_opens_the_circuit_again() -> None:
+    """A target that begins answers and ends none would get all calls after its first words."""
+    pieces: list[Any] = ["a", StreamInterruptedError("cut")]
+    first = FakeProvider(lambda request: pieces)
+    async with pair(first, breaker=CircuitBreaker(failures=1, seconds=0.03)) as client:
+        for pause in (0.0, 0.04):
+            await asyncio.sleep(pause)
+            stream = await client.create("pair", "Hello!", stream=True)
+            assert states(client)[0].state == "closed"
+            with pytest.raises(StreamInterruptedError):
+                await stream.get_final_completion()
+            assert states(client)[0].state == "open"
+
+
 async def test_all_targets_fail_a_stream() -> None:
     """Opening would raise the last error only."""
     down = failing(InternalServerError("down", status_code=500))

@@ -157,7 +157,8 @@ async def test_an_error_of_the_request_is_raised(error: type[APIError], stream: 
 @pytest.mark.parametrize("error", [each for each in MOVES if each is not ContextWindowExceededError])
 async def test_errors_of_all_targets_are_raised_together(error: type[APIError], stream: bool, n: int) -> None:
     """The caller would learn of one failure only, or the errors would be lost in a pickle."""
-    async with TwoProviders(always(ServiceUnavailableError("down", status_code=503)), always(error("no"))) as two:
+    unavailable, route = ServiceUnavailableError("down", status_code=503), Route(ROUTE, breaker=ONE_FAILURE)
+    async with TwoProviders(always(unavailable), always(error("no")), route) as two:
         with pytest.raises(AllTargetsFailedError) as caught:
             await two.ask(stream=stream, n=n, max_retries=0)
         failed = caught.value
@@ -167,6 +168,7 @@ async def test_errors_of_all_targets_are_raised_together(error: type[APIError], 
         assert "openai/gpt-4o: ServiceUnavailableError 503" in str(failed)
         assert two.asked[0] == 1
         assert failed.__cause__ is failed.errors[-1]
+        assert all(each.__traceback__ is not None for each in failed.errors)
         again = pickle.loads(pickle.dumps(failed))  # noqa: S301 (made here)
         assert [type(each) for each in again.errors] == [ServiceUnavailableError, error]
 

@@ -290,10 +290,10 @@ class RoutedCall:
             if self._on_load_refusal is not None:
                 call.on_load_refusal = _absorbed
 
-    def succeed(self, visit: Visit, info: ReplyInfo) -> None:
+    def succeed(self, visit: Visit, info: ReplyInfo, *, is_whole: bool) -> None:
         """Records that a visit's target answered, in its health and in the info of the reply."""
         now = asyncio.get_running_loop().time()
-        visit.succeed(now)
+        visit.succeed(now, is_whole=is_whole)
         target = visit.planned.target
         elapsed = now - visit.began
         tried = Tried(target.name, info.provider, info.model, None, elapsed, info.attempts, visit.is_hedge)

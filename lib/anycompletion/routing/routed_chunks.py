@@ -101,7 +101,7 @@ class RoutedChunks(ChunkSource):
         """Records that the target answers; an error from now on is one of the stream."""
         now = asyncio.get_running_loop().time()
         self._next = source.settled_next()
-        self._call.succeed(visit, source.info)
+        self._call.succeed(visit, source.info, is_whole=False)
         visit.planned.health.add_first_content(now - visit.began)
 
     def next(self) -> Awaitable[Chunks | None]:
@@ -128,8 +128,14 @@ class RoutedChunks(ChunkSource):
             self._leave()
             raise
         if chunks is None:
-            self._leave()
+            self._complete()
         return chunks
+
+    def _complete(self) -> None:
+        """Records the proper end of the stream."""
+        if self._visit is not None:
+            self._visit.succeed(asyncio.get_running_loop().time(), is_whole=True)
+        self._leave()
 
     def _fail(self, error: CompletionError) -> None:
         """Records an error after the first content: the stream has failed, and so has its target."""

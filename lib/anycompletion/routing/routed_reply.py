@@ -80,7 +80,7 @@ def record_first_reply(known: PlannedRoute, planned: PlannedTarget, reply: ChatC
 
 
 def _record(call: RoutedCall, visit: Visit, reply: ChatCompletion) -> None:
-    call.succeed(visit, reply.info)
+    call.succeed(visit, reply.info, is_whole=True)
     visit.end()
     usage = reply.usage
     if usage is not None and usage.completion_tokens:

@@ -5,6 +5,7 @@ Pure state: it sends nothing and reads no clock.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import Literal
 
@@ -67,7 +68,7 @@ class TargetHealth:
         self.last_error: CompletionError | None = None
         """The error that last blocked the target."""
         self._open_for = 0.0
-        """Seconds for which the circuit was opened last; 0 while it is closed."""
+        """Seconds for which the circuit was opened last; 0 once it has closed and a visit was answered as a whole."""
         self._failed_at: deque[float] = deque()
         """When the last visits failed, without a success between them."""
 
@@ -88,7 +89,7 @@ class TargetHealth:
     @property
     def is_troubled(self) -> bool:
         """Whether a success changes something."""
-        return bool(self._failed_at or self.blocked_until)
+        return bool(self._failed_at or self.blocked_until or self._open_for)
 
     # --- visits ---
 
@@ -111,13 +112,18 @@ class TargetHealth:
         self.probing = False
         self.probe_waiters.wake_all()
 
-    def on_success(self, now: float, *, is_probe: bool) -> None:
-        """Records a visit that was answered."""
+    def on_success(self, now: float, *, is_probe: bool, is_whole: bool = True) -> None:
+        """Records a visit that was answered, as a whole or, with `is_whole` False, by the first content of a stream.
+
+        A stream may still fail, so that its first content resets no failures.
+        """
         if is_probe:
-            self.open_until = self._open_for = 0.0
+            self.open_until = 0.0
         if self.open_until:
             return
-        self._failed_at.clear()
+        if is_whole:
+            self._open_for = 0.0
+            self._failed_at.clear()
         if now >= self.cooling_until:
             self.cooling_until, self.last_error = 0.0, None
         self.blocked_until = self.cooling_until
@@ -166,7 +172,7 @@ class TargetHealth:
 
     def _note(self, error: CompletionError) -> None:
         self.blocked_until = max(self.open_until, self.cooling_until)
-        self.last_error = error.with_traceback(None)
+        self.last_error = copy.copy(error)  # without its traceback, whose frames would stay; the error keeps it
 
     async def wait_for_probe(self) -> None:
         """Waits until the probe that is under way has ended."""

@@ -16,7 +16,18 @@ _DEFAULT_BREAKER = CircuitBreaker()
 class Visit:
     """One visit; `end` is called when it has ended, whatever its outcome was."""
 
-    __slots__ = ("_ended", "answer", "began", "calls", "has_own_total", "is_hedge", "is_probe", "planned", "retry_paid")
+    __slots__ = (
+        "_ended",
+        "_holds_probe",
+        "answer",
+        "began",
+        "calls",
+        "has_own_total",
+        "is_hedge",
+        "is_probe",
+        "planned",
+        "retry_paid",
+    )
 
     def __init__(self, planned: PlannedTarget, encoded: EncodedVisit, began: float, *, is_counted: bool = True) -> None:
         self.planned = planned
@@ -27,7 +38,9 @@ class Visit:
         self.retry_paid = False
         """Whether it took a token of the endpoint's retry budget."""
         self.is_probe = is_counted and planned.health.begin()
-        """Whether it probes an open circuit."""
+        """Whether it probes an open circuit, or did so."""
+        self._holds_probe = self.is_probe
+        """Whether other calls wait for what becomes of it."""
         self._ended = not is_counted
 
     @property
@@ -44,11 +57,15 @@ class Visit:
         """Ends the visit for the target's load, and a probe for those that wait for it."""
         if not self._ended:
             self._ended = True
-            self.planned.health.end(is_probe=self.is_probe)
+            self.planned.health.end(is_probe=self._holds_probe)
 
-    def succeed(self, now: float) -> None:
-        """Records that the target answered."""
-        self.planned.health.on_success(now, is_probe=self.is_probe)
+    def succeed(self, now: float, *, is_whole: bool) -> None:
+        """Records that the target answered: as a whole, or with the first content of a stream."""
+        health = self.planned.health
+        health.on_success(now, is_probe=self._holds_probe, is_whole=is_whole)
+        if self._holds_probe:
+            self._holds_probe = False
+            health.end_probe()  # its outcome is known; the rest of a stream may take long
         if self.retry_paid:
             self.retry_paid = False
             self.planned.plan.endpoint.retry_budget.refund()
@@ -57,6 +74,8 @@ class Visit:
         """Records an error that means `effect` for the target."""
         health, target = self.planned.health, self.planned.target
         breaker = target.breaker
+        # Not where other failures opened the circuit anew after the first content of this probe's stream.
+        is_probe = self._holds_probe or (self.is_probe and not health.open_until)
         match effect:
             case "none":
                 return
@@ -65,10 +84,10 @@ class Visit:
                 if breaker is not None or error.retry_after is not None:
                     health.on_rate_limit(pause, now, error)
             case "failure":
-                if breaker is not None and health.on_failure(breaker, now, error, is_probe=self.is_probe):
+                if breaker is not None and health.on_failure(breaker, now, error, is_probe=is_probe):
                     self._log(logging.WARNING, "circuit_opened", "fails", error, route)
             case "rejected":
-                if breaker is None or health.on_rejected(breaker, now, error, is_probe=self.is_probe):
+                if breaker is None or health.on_rejected(breaker, now, error, is_probe=is_probe):
                     self._log(logging.ERROR, "target_rejected", "refuses all calls", error, route)
 
     def log_move(self, error: CompletionError, route: str | None) -> None:

@@ -98,6 +98,28 @@ def test_failed_probes_double_the_pause_up_to_the_longest() -> None:
     assert health.open_until == now + 15
 
 
+def test_the_first_content_of_a_stream_resets_no_failures() -> None:
+    """A target whose streams all break would stay closed, and get all calls."""
+    health = TargetHealth()
+    for now in range(3):
+        assert health.state(now) == "closed"
+        is_probe = health.begin()
+        health.on_success(now, is_probe=is_probe, is_whole=False)
+        health.on_failure(BREAKER, now, DOWN, is_probe=is_probe)
+        health.end(is_probe=is_probe)
+    assert health.state(3) == "open"
+    is_probe = health.begin()
+    health.on_success(17, is_probe=is_probe, is_whole=False)
+    health.end_probe()
+    assert health.state(17) == "closed"
+    assert health.is_troubled
+    health.on_failure(BREAKER, 18, DOWN, is_probe=is_probe)
+    assert (health.state(18), health.retry_in(18)) == ("open", 30)
+    health.end(is_probe=False)
+    succeed(health, 48)
+    assert (health.state(48), health.is_troubled) == ("closed", False)
+
+
 def test_a_probe_without_an_outcome_leaves_the_next_call_to_probe() -> None:
     """A probe whose caller cancels would block its target for ever."""
     health = opened_at(0)
