@@ -22,6 +22,7 @@ from .configuration import ClientConfiguration, checked_configuration, default_o
 from .dispatch import CallDispatcher
 from .key_binding import Homes
 from .state import ClientState
+from .tool_runs import ToolRunMethods
 from .typed_replies import TypedReplyMethods
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _explains_wrong_arguments(constructor: _F) -> _F:
     return cast("_F", checked)
 
 
-class AsyncCompletion(BatchMethod, TypedReplyMethods):
+class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:

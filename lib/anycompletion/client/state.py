@@ -21,6 +21,8 @@ from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit, session_limit
 
 if TYPE_CHECKING:
+    import anyio
+
     from ..options import Key
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from ..ratelimit.client_limits import ClientLimits
@@ -98,6 +100,8 @@ class ClientState:
         self._adaptive: dict[str, WeakSet[AdaptiveConcurrency]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.remaining_tasks: set[asyncio.Task[None]] = set()
+        self.tool_threads: anyio.CapacityLimiter | None = None
+        """The limit of the threads of sync tools; None before the first tool run."""
         self._start_gate = StartGate()
         self._routes: ClientRoutes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -130,7 +130,7 @@ _NO_FIELDS = frozenset(CallOptions.__annotations__) - {"provider", "extra_body",
 """Call options that are no provider's field, unlike OpenRouter's `provider`."""
 
 
-class _SharedParams(TypedDict, total=False):
+class SharedParams(TypedDict, total=False):
     """The parameters that every kind of call has."""
 
     temperature: float | None
@@ -191,7 +191,7 @@ class _SharedParams(TypedDict, total=False):
     """OpenAI's options of moderation."""
 
 
-class Params(_SharedParams, total=False):
+class Params(SharedParams, total=False):
     """Parameters of OpenAI's chat-completion request, and `thinking` (LiteLLM's name). None is as if left out.
 
     Their values: https://platform.openai.com/docs/api-reference/chat/create. `supported_params(model)` returns what a
@@ -226,7 +226,7 @@ class CreateParams(Params, CallOptions, total=False):
     """Keyword arguments of `create` besides model, messages and stream."""
 
 
-class ParseParams(_SharedParams, CallOptions, total=False):
+class ParseParams(SharedParams, CallOptions, total=False):
     """Keyword arguments of `parse` besides model, messages and its own: those of `create`, but for tools and
     `response_format`, which `parse` sets."""
 

@@ -145,11 +145,16 @@ async def _in_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter
     return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=threads)
 
 
+def thread_limit() -> anyio.CapacityLimiter:
+    """A new limit of the threads of sync tools."""
+    return anyio.CapacityLimiter(MAX_THREADS)
+
+
 def _own_threads() -> anyio.CapacityLimiter:
     """The limiter of calls without a client, one for each event loop."""
     try:
         return _default_threads.get()
     except LookupError:
-        limiter = anyio.CapacityLimiter(MAX_THREADS)
+        limiter = thread_limit()
         _default_threads.set(limiter)
         return limiter

@@ -1,0 +1,106 @@
+"""The client as tool runs use it: one logical call per turn, within what is left of the run's time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .._boundary import UsageError
+from ..options import OptionValues, Timeout
+from ..records import ChatCompletion, ChatRequest
+from ..tools.run_driver import RunDriver
+from ..tools.run_settings import SETTING_NAMES, checked_settings
+from ..tools.tool_calling import thread_limit
+from ..tools.tool_set import tool_set
+from ..validation import check_option_values, parse_call
+from .dispatch import CallDispatcher
+
+if TYPE_CHECKING:
+    import anyio
+
+    from ..streaming import CompletionStream
+
+
+class RunCalls:
+    """A client as `tools.run_driver.RunClient`; it references the client, which so lives as long as the run."""
+
+    __slots__ = ("_client", "_dispatcher", "_options")
+
+    def __init__(self, client: object, dispatcher: CallDispatcher, options: OptionValues) -> None:
+        self._client = client
+        self._dispatcher = dispatcher
+        self._options = options
+        if (dispatcher.defaults | options).get("keep_text") is False:
+            self._options = options | OptionValues({"keep_text": True})  # a turn is made of its whole reply
+
+    @property
+    def threads(self) -> anyio.CapacityLimiter:
+        """The limit of the threads of sync tools."""
+        state = self._dispatcher.state
+        if state.tool_threads is None:
+            state.tool_threads = thread_limit()
+        return state.tool_threads
+
+    async def complete(self, request: ChatRequest, left: float | None) -> ChatCompletion:
+        """One reply, within `left` seconds."""
+        started = await self._dispatcher.state.start_call()
+        return await self._dispatcher.complete(request, self._options_within(left), started)
+
+    def stream(self, request: ChatRequest, left: float | None) -> CompletionStream:
+        """One streamed reply, within `left` seconds."""
+        return self._dispatcher.stream(request, self._options_within(left))
+
+    def _options_within(self, left: float | None) -> OptionValues:
+        """The call's options, with the smaller of its own total timeout and `left` seconds."""
+        if left is None:
+            return self._options
+        checked = check_option_values(self._options)
+        timeout: Timeout = (self._dispatcher.defaults | checked)["timeout"]
+        total = left if timeout.total is None else min(timeout.total, left)
+        return checked | OptionValues({"timeout": attrs.evolve(timeout, total=total)})
+
+    def track_task(self, task: asyncio.Task[Any]) -> None:
+        """Keeps a strong reference to a task of the run; closing the client cancels it."""
+        self._dispatcher.state.track_task(task)
+
+
+def run_driver(
+    client: object,
+    dispatcher: CallDispatcher,
+    model: str,
+    messages: object,
+    tools: object,
+    keywords: Mapping[str, Any],
+    typing: Mapping[str, Any] | None,
+    max_reasks: object,
+) -> RunDriver:
+    """The run of the arguments of `run_tools`, which is not started.
+
+    Raises:
+        CompletionError: an argument is invalid.
+        TypeError: an unknown keyword.
+    """
+    try:
+        for name in keywords:
+            if name in SET_BY_RUN:
+                raise UsageError(f"run_tools has no {name!r}: {SET_BY_RUN[name]}")
+        own = {name: value for name, value in keywords.items() if name in SETTING_NAMES}
+        settings, known = checked_settings(own), tool_set(tools)
+        rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES}
+        request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
+    finally:
+        del keywords
+    return RunDriver(RunCalls(client, dispatcher, options), request, known, settings)
+
+
+SET_BY_RUN: Mapping[str, str] = {
+    "n": "a run has one conversation",
+    "stream": "read the run by events() or text, and its turns are streamed",
+    "functions": "pass them as tools",
+    "function_call": "tool_choice has it",
+    "response_format": "into= is the type of the answer",
+}
+"""Parameters of `create` that a run sets itself → what to write instead."""
