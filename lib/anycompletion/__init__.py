@@ -135,7 +135,10 @@ __version__ = "0.1.0"
 if _typing.TYPE_CHECKING:
     from .client.stats import ProviderStats, Stats
     from .middleware import CallNext, Middleware, Reply
+    from .run_errors import ToolExecutionError, ToolRunError
     from .streaming import CompletionStream
+    from .tools.run_params import RunParams
+    from .tools.tool_set import ToolLike
 else:
     from ._later_names import load as __getattr__  # noqa: F401
 
@@ -237,6 +240,7 @@ __all__ = [
     "ReplyTruncatedError",
     "ReplyValidationError",
     "Result",
+    "RunParams",
     "Secret",
     "ServiceUnavailableError",
     "Stats",
@@ -251,7 +255,10 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolExecutionError",
+    "ToolLike",
     "ToolMessage",
+    "ToolRunError",
     "TopLogprob",
     "UnprocessableEntityError",
     "UnsupportedParameterError",

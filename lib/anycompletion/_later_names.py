@@ -15,7 +15,11 @@ _MODULES: Mapping[str, str] = {
     "Middleware": "middleware",
     "ProviderStats": "client.stats",
     "Reply": "middleware",
+    "RunParams": "tools.run_params",
     "Stats": "client.stats",
+    "ToolExecutionError": "run_errors",
+    "ToolLike": "tools.tool_set",
+    "ToolRunError": "run_errors",
 }
 """Name → the module that has it."""
 

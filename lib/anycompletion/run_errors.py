@@ -1,4 +1,7 @@
-"""Errors of tool runs."""
+"""Errors of tool runs, apart from `errors`, which is for all calls.
+
+They are loaded at their first use, as the rest of what tool runs need.
+"""
 
 from __future__ import annotations
 

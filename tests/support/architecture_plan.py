@@ -44,7 +44,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async", "_value"),
-    ("_boundary", "cache_control", "route_errors"),
+    ("_boundary", "cache_control", "route_errors", "run_errors"),
     ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),
     ("codecs",),
@@ -140,8 +140,10 @@ FREE_LIBRARIES = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
 
 TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {"client": "the type of the argument `session`"},
+    "anyio": {"client": "the type of the limit of threads"},
     "typing_extensions": {
         "batch": "type variables with defaults, and TypeForm",
+        "client.tool_runs": "TypeForm, by which checkers infer the type of a value",
         "client.batch_method": "TypeForm, by which checkers infer the type of a value",
         "client.typed_replies": "TypeForm, by which checkers infer the type of a value",
         "structured": "type variables with defaults, and TypeForm",
@@ -155,6 +157,7 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
         "records.completion": "the public type of an error's `partial`, which users read as a completion",
         "records.reply_info": "the public type of the details of a reply that is no value",
     },
+    "run_errors": {"records.messages": "the public type of the call of a tool that raised"},
     "options": {"routing.route": "the public type of `fallbacks`"},
     "records.reply_info": {"routing.tried": "the public type of `tried`"},
 }
@@ -169,6 +172,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
+        "anycompletion.client.run_calls": "with the loop and its tools few ms, and many programs have none",
         "anycompletion.client.model_list": "few programs list models",
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,

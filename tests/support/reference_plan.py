@@ -22,8 +22,8 @@ SECTIONS = (
         "Parameters and options",
         _A,
         (
-            *("Params", "CallOptions", "TargetOptions", "CreateParams", "ParseParams", "Timeout", "RateLimit"),
-            "RateLimiter",
+            *("Params", "CallOptions", "TargetOptions", "CreateParams", "ParseParams", "RunParams"),
+            *("Timeout", "RateLimit", "RateLimiter"),
             *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken", "AWSCredentials"),
         ),
         "What `create` and `stream` take as keywords, and the values of options.",
@@ -36,7 +36,7 @@ SECTIONS = (
             *("AssistantMessage", "ToolMessage", "FunctionMessage", "CustomMessage", "SupportsModelDump"),
             *("Content", "Part", "TextPart", "ImagePart", "ImageUrl", "AudioPart", "InputAudio", "FilePart", "FileRef"),
             *("RefusalPart", "CustomPart", "image_part", "file_part"),
-            *("Tool", "FunctionTool", "FunctionDefinition", "CustomTool"),
+            *("Tool", "FunctionTool", "FunctionDefinition", "CustomTool", "ToolLike"),
         ),
         "Records that callers write. OpenAI's dicts are taken in their place everywhere.",
     ),
@@ -73,6 +73,7 @@ SECTIONS = (
             *("QuotaExceededError", "InternalServerError", "ServiceUnavailableError", "OverloadedError"),
             "AllTargetsFailedError",
             *("ReplyError", "ReplyValidationError", "ReplyTruncatedError", "ReplyRefusedError"),
+            *("ToolRunError", "ToolExecutionError"),
         ),
         "All of them have the attributes of `CompletionError`.",
     ),
@@ -103,6 +104,16 @@ SECTIONS = (
             *("StructuredSupport", "response_schema"),
         ),
         "What `AsyncCompletion.parse` and `parse_stream` take and return.",
+    ),
+    Section(
+        "anycompletion.tools",
+        f"{_A}.tools",
+        (
+            *("tool", "RunnableTool", "ToolContext", "ToolError", "ToolRun", "RunOutcome", "RunStatus", "Turn"),
+            *("ToolOutcome", "PendingCall", "Approval", "ApprovalDecision", "Budget", "ToolEvent", "TextDelta"),
+            *("ReasoningDelta", "CallStarted", "CallFinished", "TurnFinished", "RunFinished", "ChunkEvent"),
+        ),
+        "What `AsyncCompletion.run_tools` takes and returns.",
     ),
     Section(
         "anycompletion.caching",
@@ -208,12 +219,16 @@ INTERNAL = {
     "Headers": ("of", "contain_any"),
     "Timeout": ("total_is_explicit",),
     "FakeProvider": ("rows", "transport"),
+    "ToolRun": ("next_event",),
     "Recorder": ("rows", "transport"),
 }
 """Members that have no underscore because other modules of the package use them."""
 
 
 NOT_CALLED = (
+    "ToolRun",
+    "RunnableTool",
+    "ToolContext",
     "VertexToken",
     "CacheMiddleware",
     "CallNext",

@@ -32,7 +32,7 @@ ORDINARY = {
 
 _NAMES = """
     Desk open_desk Core Lane Lanes Plans make_plan Plan Road roads _ROADS Source LimitedCall hurried again_or_raise
-    retried stamped _is_paid_for Budget asked_twice reconnected revealed see_off farewells _FAREWELL may_begin
+    retried stamped _is_paid_for asked_twice reconnected revealed see_off farewells _FAREWELL may_begin
     Rest Turns Mark Left Told Ticket Bucket Line let_go Slots ran_out Adaptive _deaf
     OwnSender OwnAnswer LentAnswer _Place _places Wire is_quiet give_back GATE Held Starts STARTS Clocks Watch Timer
     Exchange Answer adopted NotHTTPError is_known shut abandon

@@ -14,6 +14,7 @@ from ..records import ChatCompletion, ChatRequest
 from ..tools.run_driver import RunDriver
 from ..tools.run_settings import SETTING_NAMES, checked_settings
 from ..tools.tool_calling import thread_limit
+from ..tools.tool_run import ToolRun
 from ..tools.tool_set import tool_set
 from ..validation import check_option_values, parse_call
 from .dispatch import CallDispatcher
@@ -67,7 +68,7 @@ class RunCalls:
         self._dispatcher.state.track_task(task)
 
 
-def run_driver(
+def tool_run(
     client: object,
     dispatcher: CallDispatcher,
     model: str,
@@ -76,7 +77,7 @@ def run_driver(
     keywords: Mapping[str, Any],
     typing: Mapping[str, Any] | None,
     max_reasks: object,
-) -> RunDriver:
+) -> ToolRun[Any]:
     """The run of the arguments of `run_tools`, which is not started.
 
     Raises:
@@ -93,7 +94,7 @@ def run_driver(
         request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
     finally:
         del keywords
-    return RunDriver(RunCalls(client, dispatcher, options), request, known, settings)
+    return ToolRun(RunDriver(RunCalls(client, dispatcher, options), request, known, settings))
 
 
 SET_BY_RUN: Mapping[str, str] = {

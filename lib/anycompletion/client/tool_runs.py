@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ..structured import ParseMode, SupportsValidateJSON
-    from ..tools import RunParams, ToolLike, ToolRun
+    from ..tools.run_params import RunParams
+    from ..tools.tool_run import ToolRun
+    from ..tools.tool_set import ToolLike
 
 T = TypeVar("T")
 
@@ -98,11 +100,10 @@ class ToolRunMethods:
             ToolExecutionError: while it runs: a tool raised, with ``on_tool_error="raise"``.
             ReplyError: while it runs: the answer is no value of `into`, as for `parse`.
         """
-        from ..tools.tool_run import ToolRun  # noqa: PLC0415 (few ms, and many programs have no tools)
-        from .run_calls import run_driver  # noqa: PLC0415 (as above)
+        from .run_calls import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
 
         typing = None if into is _UNTYPED else {"into": into, "mode": mode, "strict": strict, "validate": validate}
         try:
-            return ToolRun(run_driver(self, self._dispatcher, model, messages, tools, params, typing, max_reasks))
+            return tool_run(self, self._dispatcher, model, messages, tools, params, typing, max_reasks)
         finally:
             del params  # as in `create`

@@ -10,13 +10,12 @@ from .events import (
     ToolEvent,
     TurnFinished,
 )
-from .outcomes import Approval, ApprovalDecision, Budget, PendingCall, RunOutcome, RunStatus, ToolOutcome, Turn
-from .run_params import RunParams
+from .outcomes import ToolOutcome
+from .run_outcomes import Approval, ApprovalDecision, Budget, PendingCall, RunOutcome, RunStatus, Turn
 from .runnable_tool import RunnableTool, tool
 from .tool_context import ToolContext
 from .tool_errors import ToolError
 from .tool_run import ToolRun
-from .tool_set import ToolLike
 
 __all__ = [
     "Approval",
@@ -29,14 +28,12 @@ __all__ = [
     "ReasoningDelta",
     "RunFinished",
     "RunOutcome",
-    "RunParams",
     "RunStatus",
     "RunnableTool",
     "TextDelta",
     "ToolContext",
     "ToolError",
     "ToolEvent",
-    "ToolLike",
     "ToolOutcome",
     "ToolRun",
     "Turn",

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..records import ChatCompletionChunk, ToolCall
-from .outcomes import RunOutcome, ToolOutcome, Turn
+from .outcomes import ToolOutcome
+from .run_outcomes import RunOutcome, Turn
 
 
 @attrs.frozen
@@ -68,4 +69,4 @@ class ChunkEvent:
 
 
 ToolEvent: TypeAlias = TextDelta | ReasoningDelta | CallStarted | CallFinished | TurnFinished | RunFinished | ChunkEvent
-"""What `ToolRun.events` gives; each event has `turn`, the index of its turn."""
+"""What `ToolRun.events` gives; `turn` of each is an index."""

@@ -16,7 +16,7 @@ import anyio
 import attrs
 
 from .._async import Interruptible
-from ..errors import APITimeoutError, ClientClosedError, CompletionError
+from ..errors import APITimeoutError, ClientClosedError
 from ..logs import observer_failed
 from ..records import ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, Message, ToolCall, Usage
 from ..records.messages import AssistantTurn, ChatCompletionMessage
@@ -31,7 +31,8 @@ from .events import (
     ToolEvent,
     TurnFinished,
 )
-from .outcomes import PendingCall, RunOutcome, RunStatus, ToolOutcome, Turn
+from .outcomes import ToolOutcome
+from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
 from .run_settings import RunSettings
 from .tool_set import ToolSet
 from .transcript import calls_of, result_messages, unanswered_calls, with_unique_ids

@@ -10,7 +10,7 @@ from ..records.request import SharedParams
 
 if TYPE_CHECKING:
     from .events import ToolEvent
-    from .outcomes import ApprovalDecision, Budget, PendingCall, Turn
+    from .run_outcomes import ApprovalDecision, Budget, PendingCall, Turn
 
 
 class RunParams(SharedParams, CallOptions, total=False):
@@ -47,7 +47,7 @@ class RunParams(SharedParams, CallOptions, total=False):
     deadline: float | None
     """Seconds for the whole run."""
     on_tool_error: Literal["report", "raise"]
-    """What happens where a tool raises: "report" tells the model that it failed (default), "raise" ends the run with
+    """What happens where a tool raises: "report": the model gets that it failed (default), "raise": the run ends with
     `ToolExecutionError`."""
     on_event: Callable[[ToolEvent], object] | None
     """Called with each event of the run, but for pieces of streamed turns; what it raises is logged."""

@@ -10,7 +10,7 @@ import attrs
 
 from .._async import is_async_function
 from ..errors import InvalidRequestError
-from .outcomes import ApprovalDecision, Budget, PendingCall, Turn
+from .run_outcomes import ApprovalDecision, Budget, PendingCall, Turn
 
 if TYPE_CHECKING:
     from .events import ToolEvent

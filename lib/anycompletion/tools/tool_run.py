@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
-from .._async import call_in_loop, running_loop
+from .._async import call_in_loop
 from .._boundary import hides_frames
 from ..errors import ClientClosedError
 from ..records import Message, Usage
 from .events import TextDelta, ToolEvent, TurnFinished
-from .outcomes import PendingCall, RunOutcome, RunStatus, Turn
 from .run_driver import RunDriver
+from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -28,11 +28,11 @@ else:
 class ToolRun(Generic[T_co]):
     """A tool run: awaitable, an async iterator over its `Turn`s, and an async context manager.
 
-    Made by `client.run_tools`; it starts when it is first awaited or read. All ways of reading it share one cursor: what
-    one has read, the others do not get again. Awaiting it runs it to its end and may be done again.
+    Made by `client.run_tools`; it starts when it is first awaited or read. All ways of reading it share one cursor:
+    what one has read, the others do not get again. Awaiting it runs it to its end and may be done again.
 
-    Leaving ``async with``, cancelling the task that reads it, `aclose()` or dropping it closes the request that goes on,
-    and cancels its tools. Its messages stay valid: a new run goes on from them.
+    Leaving ``async with``, cancelling the task that reads it, `aclose()` or dropping it closes its request and cancels
+    its tools. Its messages stay valid: a new run goes on from them.
     """
 
     def __init__(self, driver: RunDriver) -> None:
@@ -99,7 +99,7 @@ class ToolRun(Generic[T_co]):
 
     @property
     def text(self) -> AsyncIterator[str]:
-        """An async iterator over the text of all turns, piece by piece; turns that begin while it is read are streamed."""
+        """An async iterator over the text, piece by piece; turns that begin while it is read are streamed."""
         return RunTexts(self)
 
     async def next_event(self, *, is_live: bool, shows_chunks: bool = False) -> ToolEvent:

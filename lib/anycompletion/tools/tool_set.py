@@ -11,7 +11,7 @@ from ..errors import InvalidRequestError
 from ..records import FunctionTool, Tool
 from .runnable_tool import RunnableTool, tool
 
-ToolLike: TypeAlias = RunnableTool | Tool | Mapping[str, Any] | Callable[..., Any]
+ToolLike: TypeAlias = RunnableTool[..., Any] | Tool | Mapping[str, Any] | Callable[..., Any]
 """A tool as callers write it: a function, a `RunnableTool`, or a definition."""
 
 
@@ -19,7 +19,7 @@ ToolLike: TypeAlias = RunnableTool | Tool | Mapping[str, Any] | Callable[..., An
 class ToolSet:
     """The tools of a run by name."""
 
-    runnable: Mapping[str, RunnableTool]
+    runnable: Mapping[str, RunnableTool[..., Any]]
     """Tools that the run executes."""
     definitions: Sequence[Tool | Mapping[str, Any]]
     """All tools, as requests define them, in the caller's order."""
@@ -35,7 +35,7 @@ def tool_set(tools: object) -> ToolSet:
     """
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise InvalidRequestError("tools: expected a list of functions and tools", param="tools")
-    runnable: dict[str, RunnableTool] = {}
+    runnable: dict[str, RunnableTool[..., Any]] = {}
     definitions: list[Tool | Mapping[str, Any]] = []
     names: set[str] = set()
     foreign: set[str] = set()
@@ -55,9 +55,9 @@ def tool_set(tools: object) -> ToolSet:
     return ToolSet(runnable, definitions, frozenset(foreign))
 
 
-def _runnable(item: object) -> RunnableTool | None:
+def _runnable(item: object) -> RunnableTool[..., Any] | None:
     if isinstance(item, RunnableTool):
-        return cast("RunnableTool", item)
+        return cast("RunnableTool[..., Any]", item)
     is_function = callable(item) and not isinstance(item, (Mapping, FunctionTool))
     return tool(cast("Callable[..., Any]", item)) if is_function else None
 

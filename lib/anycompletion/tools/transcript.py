@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from ..records import AssistantMessage, ChatCompletionMessage, FunctionMessage, Message, ToolCall, ToolMessage
 from ..records.messages import AssistantTurn
-from .outcomes import LEGACY_CALL, ToolOutcome
+from .outcomes import LEGACY, ToolOutcome
 
 
 def calls_of(message: AssistantTurn) -> list[ToolCall]:
-    """The calls in a message of the assistant; one in the legacy form has the type `LEGACY_CALL`."""
+    """The calls in a message of the assistant; one in the legacy form has the type `LEGACY`."""
     calls = list(message.tool_calls or ())
     if message.function_call is not None and not calls:
-        calls.append(ToolCall("", message.function_call, LEGACY_CALL))
+        calls.append(ToolCall("", message.function_call, LEGACY))
     return calls
 
 
 def unanswered_calls(messages: Sequence[Message]) -> tuple[AssistantTurn, list[ToolCall]] | None:
-    """The assistant's message whose calls the end of a transcript leaves open, and those calls; None if there are none."""
+    """The message whose calls the end of a transcript leaves open, and those calls; None if there are none."""
     answered: set[str] = set()
     for message in reversed(messages):
         match message:

@@ -9,7 +9,8 @@ import anyio
 import attrs
 
 from ..records import Message, ToolCall
-from .outcomes import PendingCall, ToolOutcome
+from .outcomes import ToolOutcome
+from .run_outcomes import PendingCall
 from .run_settings import RunSettings
 from .tool_calling import error_outcome, run_call
 from .tool_context import ToolContext
