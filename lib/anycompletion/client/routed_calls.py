@@ -112,7 +112,8 @@ class Router:
         Raises:
             InvalidRequestError: an option is invalid.
         """
-        if options is NO_OPTIONS and started and on_load_refusal is None and request.reply_schema is None:
+        is_plain = request.reply_schema is None and request.preferred_target is None
+        if options is NO_OPTIONS and started and on_load_refusal is None and is_plain:
             known = self.planner.known_replies.get(request.model)
             if known is not None:
                 planned = known.quiet_target()

@@ -70,6 +70,8 @@ class ChatRequest(Record):
     reply_schema: Mapping[str, Any] | None = hidden(default=None, repr=False, kw_only=True)
     """What a typed call over a route asks for, in the form of no provider, so that each target is asked in its own. It
     is not sent."""
+    preferred_target: str | None = hidden(default=None, repr=False, kw_only=True)
+    """Name of the route's target that is visited first while it can be. It is not sent."""
     _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
     """The result of `given`, while the fields cannot have changed since."""
 
@@ -118,7 +120,7 @@ class ChatRequest(Record):
 PARAM_NAMES: tuple[str, ...] = tuple(
     attribute.name
     for attribute in attrs.fields(ChatRequest)
-    if attribute.name not in ("model", "messages", "extra_body", "custom_id", "reply_schema", "_given")
+    if attribute.name not in ("model", "messages", "extra_body", "custom_id") and not attribute.metadata.get("hidden")
 )
 """Names of the wire parameters, in the order of the record's fields."""
 

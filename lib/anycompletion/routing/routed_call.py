@@ -25,7 +25,7 @@ from .failed_route import all_failed, given_up, is_overload, none_available
 from .flat_route import FlatRoute
 from .move_rules import move_rule
 from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient, max_requests
-from .strategies import pick
+from .preferred_target import pick_for
 from .target_choice import NextStep, choose
 from .tried import Tried
 from .visit import Visit
@@ -146,8 +146,8 @@ class RoutedCall:
             raise self._failure(None)
         loop = running_loop()
         if loop is None:  # nothing has been called yet
-            chosen = pick(self.route.group, {each.target for each in candidates}, self._loads, random)
-            return self._planned.by_target[chosen]
+            targets = {each.target for each in candidates}
+            return self._planned.by_target[pick_for(self._request, self.route.group, targets, self._loads, random)]
         step = self._next_step(loop.time())
         return step.planned or step.probe_of or candidates[0]
 
@@ -172,7 +172,7 @@ class RoutedCall:
         return choose(
             targets,
             now,
-            pick=lambda candidates: pick(self.route.group, candidates, self._loads, random),
+            pick=lambda candidates: pick_for(self._request, self.route.group, candidates, self._loads, random),
             tokens=self._loads.limit_tokens,
             counts=self._visits.counts,
             attempts_per_target=self.route.settings.attempts_per_target,

@@ -74,7 +74,7 @@ def typed_request(
 def _with(request: ChatRequest, messages: Sequence[Message], params: dict[str, Any]) -> ChatRequest:
     """A request with other messages and parameters; `attrs.evolve` takes three times as long."""
     changed = ChatRequest(request.model, messages, **params, extra_body=request.extra_body, custom_id=request.custom_id)
-    changed.reply_schema = request.reply_schema
+    changed.reply_schema, changed.preferred_target = request.reply_schema, request.preferred_target
     changed.cache_given(params)
     return changed
 

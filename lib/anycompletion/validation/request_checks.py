@@ -70,7 +70,7 @@ def validate_request(request: object) -> ChatRequest:
         refuse("request", f"expected a ChatRequest, found {type_name(request)}")
     params = {name: value for name in PARAM_NAMES if (value := getattr(request, name)) is not None}
     checked = build_request(request.model, request.messages, params)
-    checked.reply_schema = request.reply_schema
+    checked.reply_schema, checked.preferred_target = request.reply_schema, request.preferred_target
     return _with_id_and_extra_body(checked, request.custom_id, request.extra_body)
 
 
