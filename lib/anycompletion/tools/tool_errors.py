@@ -40,3 +40,11 @@ class ArgumentMismatch(ValueError):
 
     def __str__(self) -> str:
         return f"{self.at}: expected {self.expected}"
+
+
+class CallError(Exception):
+    """Failure of a call that is not an exception of its tool: the tool is unknown, the call was denied, or the like."""
+
+
+class CallTimeout(CallError, TimeoutError):
+    """The tool did not end in time."""
