@@ -1,7 +1,7 @@
 """RunDriver: a tool run as steps. It asks the model, has the calls of the reply answered, and asks again.
 
 It knows neither sockets nor providers: a turn is one logical call of a `RunClient`. Nothing runs between its steps but
-the tools of a turn whose events are read, and the request of a turn that is streamed.
+the tools of a turn and the request of a turn that is streamed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from ..logs import observer_failed
 from ..records import ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, Message, ToolCall, Usage
 from ..records.messages import AssistantTurn, ChatCompletionMessage
 from ..streaming import CompletionStream
+from .call_checks import pending_call
 from .events import (
-    CallFinished,
-    CallStarted,
     ChunkEvent,
     ReasoningDelta,
     RunFinished,
@@ -35,8 +34,8 @@ from .outcomes import ToolOutcome
 from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
 from .run_settings import RunSettings
 from .tool_set import ToolSet
-from .transcript import calls_of, result_messages, unanswered_calls, with_unique_ids
-from .turn_calls import CallAnswers, answer_calls
+from .transcript import Transcript, TurnResults
+from .turn_calls import TurnCalls
 
 _MAX_FAILED_TURNS = 3
 """Turns in a row in which every call failed, after which a run ends."""
@@ -76,9 +75,11 @@ class RunDriver:
         self._ready: deque[ToolEvent] = deque()
         """Events that happened and were not read."""
         self._stream: CompletionStream | None = None
-        self._tool_task: asyncio.Task[CallAnswers] | None = None
+        self._results: TurnResults | None = None
+        """The calls of the last reply, which are open; None where there are none."""
+        self._calls: TurnCalls | None = None
+        """Those calls, while they are answered."""
         self._body: Interruptible | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._ends_at: float | None = None
         self._asked = 0
         self._failed_turns = 0
@@ -86,10 +87,10 @@ class RunDriver:
         self._error: BaseException | None = None
         self._closed = False
         self.is_live = False
-        """Whether events are read as they happen: turns are streamed, and tools run in a task of their own."""
+        """Whether events are read as they happen, so that turns are streamed."""
         self.shows_chunks = False
         self.reply: ChatCompletion | None = None
-        self.messages: list[Message] = list(request.messages)  # type: ignore[arg-type]
+        self._transcript = Transcript(list(request.messages))  # type: ignore[arg-type]
         self.turns: list[Turn] = []
         self.pending: list[PendingCall] = []
         self.usages: list[Usage | None] = []
@@ -130,13 +131,12 @@ class RunDriver:
     async def _start(self) -> None:
         if self._settings.deadline is not None:
             self._ends_at = time.monotonic() + self._settings.deadline
-        found = unanswered_calls(self.messages)
-        if found is None:
+        self._results = self._transcript.open_turn()
+        if self._results is None:
             self._step = self._ask
             return
-        message, calls = found
-        self.reply = _stored_reply(message, self._request.model)
-        self._turn_calls = calls
+        self.reply = _stored_reply(self._results.message, self._request.model)
+        self._turn_calls = [self._results.calls[index] for index in self._results.unanswered]
         self._step = self._answer
 
     async def _ask(self) -> None:
@@ -161,26 +161,14 @@ class RunDriver:
         self._take(stream.snapshot)
 
     async def _answer(self) -> None:
-        turn = len(self.turns)
-        if self.is_live:
-            task = asyncio.get_running_loop().create_task(self._answers(turn))
-            task.add_done_callback(self._wake)
-            self._client.track_task(task)
-            self._tool_task, self._step = task, self._wait_for_tools
-            return
+        """Does the next thing that the calls of the turn need, or waits until something happens to them."""
+        if self._calls is None:
+            self._calls = self._turn_calls_of(self._results)
         with Interruptible() as self._body:
-            self._end_turn(await self._answers(turn))
+            if not await self._calls.advance():
+                self._end_turn(self._calls)
+                self._calls = None
         self._check_open()
-
-    async def _wait_for_tools(self) -> None:
-        task = self._tool_task
-        assert task is not None, "tools were started"
-        if not task.done():
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        elif not self._ready:
-            self._tool_task = None
-            self._end_turn(task.result())
 
     # --- one turn ---
 
@@ -221,50 +209,42 @@ class RunDriver:
     def _take(self, reply: ChatCompletion) -> None:
         """Takes the reply of a turn, and decides what comes next."""
         self.usages.append(reply.usage)
-        message, warnings = with_unique_ids(reply.message, self.messages)
-        reply.info.warnings.extend(warnings)
-        self.messages.append(message)
+        self.messages.append(reply.message)
         self.reply = reply
-        self._turn_calls = calls_of(message)
+        self._results = self._transcript.open_turn()
+        self._turn_calls = [] if self._results is None else list(self._results.calls)
+        if self._results is not None:
+            reply.info.warnings.extend(self._results.warnings)
         if self._turn_calls and self._asked < self._settings.max_turns:
             self._step = self._answer
             return
         self._close_turn([])
         is_paused = bool(reply.choices) and reply.choices[0].paused
         if self._turn_calls or (is_paused and self._asked >= self._settings.max_turns):
-            self._finish("max_turns", [self._open_call(call) for call in self._turn_calls])
+            self._finish(
+                "max_turns", [pending_call(call, self._tools, len(self.turns) - 1) for call in self._turn_calls]
+            )
         elif is_paused:
             self._step = self._ask
         else:
             self._finish("finished")
 
-    async def _answers(self, turn: int) -> CallAnswers:
-        """Has the calls of the turn answered, and appends their results; those that are finished always."""
-        calls, finished = self._turn_calls, dict[int, ToolOutcome]()
+    def _turn_calls_of(self, results: TurnResults | None) -> TurnCalls:
+        assert results is not None, "there are open calls"
+        assert self.reply is not None, "calls are in a reply"
+        return TurnCalls(
+            results,
+            tools=self._tools,
+            settings=self._settings,
+            turn=len(self.turns),
+            emit=self._emit,
+            cut=bool(self.reply.choices) and self.reply.choices[0].finish_reason == "length",
+            in_order=self._request.parallel_tool_calls is False,
+            ends_at=self._ends_at,
+            threads=self._client.threads,
+        )
 
-        def on_finished(outcome: ToolOutcome) -> None:
-            finished[id(outcome.call)] = outcome
-            self._emit(CallFinished(outcome.call, outcome, turn))
-
-        try:
-            answers = await answer_calls(
-                calls,
-                tools=self._tools,
-                settings=self._settings,
-                turn=turn,
-                messages=self.messages,
-                ends_at=self._ends_at,
-                threads=self._client.threads,
-                on_started=lambda call: self._emit(CallStarted(call, turn)),
-                on_finished=on_finished,
-            )
-        except BaseException:
-            self.messages += result_messages([finished[id(call)] for call in calls if id(call) in finished])
-            raise
-        self.messages += result_messages(answers.outcomes)
-        return answers
-
-    def _end_turn(self, answers: CallAnswers) -> None:
+    def _end_turn(self, answers: TurnCalls) -> None:
         """Ends a turn whose calls were answered, and decides what comes next."""
         outcomes = answers.outcomes
         turn = self._close_turn(outcomes)
@@ -287,17 +267,17 @@ class RunDriver:
         self._emit(TurnFinished(turn, turn.index))
         return turn
 
-    def _open_call(self, call: ToolCall) -> PendingCall:
-        return PendingCall(
-            call.id, call.function.name, {}, self._tools.runnable.get(call.function.name), len(self.turns) - 1
-        )
-
     def _finish(self, status: RunStatus, pending: Sequence[PendingCall] = ()) -> None:
         assert self.reply is not None, "a run ends after a reply"
         self.pending = list(pending)
         self.outcome = RunOutcome(self.reply, status, self.messages, self.turns, self.usage, self.pending)
         self._step = None
         self._emit(RunFinished(self.outcome, len(self.turns) - 1))
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation so far."""
+        return self._transcript.messages
 
     @property
     def usage(self) -> Usage | None:
@@ -310,16 +290,11 @@ class RunDriver:
     def _emit(self, event: ToolEvent) -> None:
         """Adds an event that `on_event` sees as well."""
         self._ready.append(event)
-        self._wake()
         if self._settings.on_event is not None:
             try:
                 self._settings.on_event(event)
             except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("on_event", error)
-
-    def _wake(self, _: object = None) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     # --- closing ---
 
@@ -337,8 +312,8 @@ class RunDriver:
             self._body.interrupt()
         if self._stream is not None:
             self._stream.close()
-        if self._tool_task is not None:
-            self._tool_task.cancel()
+        if self._calls is not None:
+            self._calls.cancel()
 
     async def aclose(self) -> None:
         """The same, and waits until the tools have ended."""
@@ -348,10 +323,8 @@ class RunDriver:
     async def _stop(self) -> None:
         if self._stream is not None:
             await self._stream.aclose()
-        task = self._tool_task
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
+        if self._calls is not None:
+            await self._calls.aclose()
 
 
 def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:

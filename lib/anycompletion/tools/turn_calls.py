@@ -1,87 +1,247 @@
-"""The calls of one turn: checked, approved, run, and answered in the order in which the model made them."""
+"""The calls of one turn: all checked first, then approved one after the other, then run, several at a time.
+
+Each call runs in a task of its own, and the end of one starts the next. So the tools of a turn go on while a slow
+reader takes the turn's events, and a result is in the transcript as soon as its tool has ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import inspect
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import anyio
-import attrs
 
+from ..errors import InvalidRequestError
 from ..records import Message, ToolCall
+from ..run_errors import ToolExecutionError
+from .call_checks import (
+    CheckedCall,
+    check_call,
+    denied_outcome,
+    is_foreign_error,
+    pending_call,
+    with_approved_arguments,
+)
+from .events import CallFinished, CallStarted
 from .outcomes import ToolOutcome
-from .run_outcomes import PendingCall
+from .run_outcomes import Approval, PendingCall
 from .run_settings import RunSettings
-from .tool_calling import error_outcome, run_call
+from .tool_calling import RunningCall
 from .tool_context import ToolContext
-from .tool_errors import ArgumentMismatch
-from .tool_results import invalid_arguments, unknown_tool
 from .tool_set import ToolSet
+from .transcript import TurnResults
+
+CallEvent: TypeAlias = CallStarted | CallFinished
+"""Start or end of a call."""
 
 
-@attrs.frozen
-class CallAnswers:
-    """What became of the calls of a turn."""
+class TurnCalls:
+    """Runs the calls of a turn that have no result, and adds the results to the transcript.
 
-    outcomes: list[ToolOutcome]
-    """In the order of the calls; without those that are pending."""
-    pending: list[PendingCall]
-    is_paused: bool = False
-    """Whether a pending call waits for an approval; otherwise it is one that the caller has to answer."""
-
-
-async def answer_calls(
-    calls: Sequence[ToolCall],
-    *,
-    tools: ToolSet,
-    settings: RunSettings,
-    turn: int,
-    messages: Sequence[Message],
-    ends_at: float | None,
-    threads: anyio.CapacityLimiter | None,
-    on_started: Callable[[ToolCall], None],
-    on_finished: Callable[[ToolOutcome], None],
-) -> CallAnswers:
-    """Runs the calls of a turn.
+    Call `advance` until it returns False, and `aclose` if it fails or is cancelled.
 
     Args:
-        calls: in the model's order.
+        results: the calls, and where their results go.
         tools: the tools of the run.
         settings: of the run.
         turn: index of the turn.
-        messages: the conversation, the message with the calls included.
-        ends_at: when the run's deadline is, on the clock of `time.monotonic`.
-        threads: limits the threads of sync tools.
-        on_started: called when a tool begins to run.
-        on_finished: called when a call has its outcome, in the order in which they end.
+        emit: called with each event when it happens.
+        cut: whether the reply ended at the token limit.
+        in_order: whether the calls must run one after the other, as they do where a tool demands it.
+        ends_at: the run's deadline, on the loop's clock.
+        threads: limit of the threads in which sync tools run.
     """
-    outcomes: dict[int, ToolOutcome] = {}
 
-    async def answer(at: int, call: ToolCall) -> None:
-        tool = tools.runnable.get(call.function.name)
-        if tool is None:
-            error = LookupError("no such tool")
-            outcome = error_outcome(call, unknown_tool(list(tools.runnable)), error)
+    def __init__(
+        self,
+        results: TurnResults,
+        *,
+        tools: ToolSet,
+        settings: RunSettings,
+        turn: int,
+        emit: Callable[[CallEvent], object],
+        cut: bool = False,
+        in_order: bool = False,
+        ends_at: float | None = None,
+        threads: anyio.CapacityLimiter | None = None,
+    ) -> None:
+        self.pending: list[PendingCall] = []
+        """Calls without a result: those that wait for an approval, else those that the caller has to answer."""
+        self.is_paused = False
+        """Whether calls wait for an approval, so that none of the turn has run."""
+        self._results = results
+        self._tools = tools
+        self._settings = settings
+        self._turn = turn
+        self._emit = emit
+        self._cut = cut
+        self._in_order = in_order
+        self._ends_at = ends_at
+        self._threads = threads
+        self._conversation: tuple[Message, ...] = results.conversation
+        self._outcomes: dict[int, ToolOutcome] = {}
+        self._unchecked = results.unanswered
+        self._undecided: deque[tuple[int, CheckedCall]] = deque()
+        """Calls whose approval, if they need one, was not asked for."""
+        self._ready: deque[tuple[int, CheckedCall]] = deque()
+        """Calls that may run."""
+        self._foreign: list[PendingCall] = []
+        """Calls that the caller has to answer."""
+        self._running: dict[int, RunningCall] = {}
+        self._limit = 0
+        """Calls that may run at the same time; 0 until all approvals are there."""
+        self._changed: asyncio.Future[None] | None = None
+        """Resolved when a call ends."""
+        self._failure: BaseException | None = None
+        self._closed = False
+
+    @property
+    def outcomes(self) -> list[ToolOutcome]:
+        """The outcomes of the calls that were answered, in the order of the calls."""
+        return [outcome for _, outcome in sorted(self._outcomes.items())]
+
+    async def advance(self) -> bool:
+        """Waits until something happens; returns False when all calls are answered that can be.
+
+        Raises:
+            ToolExecutionError: a tool raised an exception, with ``on_tool_error="raise"``.
+            InvalidRequestError: `approve` returned no decision.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._unchecked:
+            self._check()
+        elif self._undecided:
+            await self._decide(*self._undecided[0])
+            self._undecided.popleft()
+        elif not self._limit:
+            self._begin()
+        elif self._running:
+            await self._wait()
         else:
-            try:
-                arguments = tool.read_arguments(call.function.arguments)
-            except ArgumentMismatch as mismatch:
-                outcome = error_outcome(call, invalid_arguments(mismatch), mismatch)
-            else:
-                on_started(call)
-                outcome = await run_call(
-                    tool,
-                    call,
-                    arguments,
-                    context=ToolContext(settings.context, call, turn, messages, ends_at=ends_at),
-                    timeout=settings.tool_timeout,
-                    max_result_chars=settings.max_result_chars,
-                    threads=threads,
-                )
-        outcomes[at] = outcome
-        on_finished(outcome)
+            return False
+        return True
 
-    async with asyncio.TaskGroup() as group:
-        for at, call in enumerate(calls):
-            group.create_task(answer(at, call))
-    return CallAnswers([outcomes[at] for at in range(len(calls))], [])
+    def cancel(self) -> None:
+        """Cancels the tools that are running; no other is started."""
+        self._closed = True
+        self._ready.clear()
+        for running in list(self._running.values()):
+            running.cancel()
+
+    async def aclose(self) -> None:
+        """Cancels the tools that are running and waits for their ends, which take some seconds at most."""
+        self.cancel()
+        while self._running:
+            await self._wait()
+
+    # --- checks and approvals ---
+
+    def _check(self) -> None:
+        """Checks all calls; those that cannot run get their outcomes at once."""
+        unchecked, self._unchecked = self._unchecked, []
+        for index in unchecked:
+            call = self._results.calls[index]
+            checked = check_call(call, self._tools, cut=self._cut)
+            if checked is None:
+                self._foreign.append(pending_call(call, self._tools, self._turn))
+            else:
+                self._accept(index, checked, self._undecided)
+
+    async def _decide(self, index: int, checked: CheckedCall) -> None:
+        """Asks for the approval of a call, where it needs one."""
+        if not (checked.tool.needs_approval or self._settings.approve_every):
+            self._ready.append((index, checked))
+            return
+        decision: object = None
+        if self._settings.approve is not None:
+            decision = self._settings.approve(pending_call(checked.call, self._tools, self._turn))
+            if inspect.isawaitable(decision):
+                decision = await decision
+        match decision:
+            case True:
+                self._ready.append((index, checked))
+            case False:
+                self._finish(index, denied_outcome(checked.call))
+            case str():
+                self._finish(index, denied_outcome(checked.call, decision))
+            case Approval():
+                self._accept(index, with_approved_arguments(checked, decision), self._ready)
+            case None:
+                self.pending.append(pending_call(checked.call, self._tools, self._turn))
+            case _:
+                raise InvalidRequestError(
+                    f"approve: expected True, False, a text, an Approval or None, found {type(decision).__name__}",
+                    param="approve",
+                )
+
+    def _accept(self, index: int, checked: CheckedCall | ToolOutcome, queue: deque[tuple[int, CheckedCall]]) -> None:
+        if isinstance(checked, CheckedCall):
+            queue.append((index, checked))
+        else:
+            self._finish(index, checked)
+
+    def _begin(self) -> None:
+        """Starts the calls, if no approval is missing."""
+        self._limit = self._settings.concurrency
+        if self.pending:
+            self.is_paused = True
+            self._ready.clear()
+            return
+        self.pending = self._foreign
+        if self._in_order or any(checked.tool.sequential for _, checked in self._ready):
+            self._limit = 1
+        self._start_next()
+
+    # --- running ---
+
+    def _start_next(self) -> None:
+        settings = self._settings
+        while self._ready and len(self._running) < self._limit:
+            index, checked = self._ready.popleft()
+            call = checked.call
+            self._emit(CallStarted(call, self._turn))
+            self._running[index] = RunningCall(
+                checked.tool,
+                call,
+                checked.arguments,
+                context=ToolContext(settings.context, call, self._turn, self._conversation, ends_at=self._ends_at),
+                timeout=settings.tool_timeout,
+                max_result_chars=settings.max_result_chars,
+                threads=self._threads,
+                on_end=partial(self._on_end, index, call),
+            )
+
+    def _on_end(self, index: int, call: ToolCall, ended: ToolOutcome | BaseException) -> None:
+        del self._running[index]
+        if isinstance(ended, BaseException):
+            self._fail(ended)
+        elif self._settings.on_tool_error == "raise" and is_foreign_error(ended.error):
+            error = ToolExecutionError(f"the tool {call.function.name!r} failed", call=call)
+            error.__cause__ = ended.error
+            self._fail(error)
+        else:
+            self._finish(index, ended)
+        self._start_next()
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        """Ends the turn with an error; one that comes after the turn was closed is no surprise."""
+        if not self._closed:
+            self._failure = error
+            self.cancel()
+
+    async def _wait(self) -> None:
+        """Waits until a call ends."""
+        self._changed = asyncio.get_running_loop().create_future()
+        await self._changed
+
+    def _finish(self, index: int, outcome: ToolOutcome) -> None:
+        self._outcomes[index] = outcome
+        self._results.add(index, outcome)
+        self._emit(CallFinished(outcome.call, outcome, self._turn))

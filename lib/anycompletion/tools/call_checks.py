@@ -1,0 +1,110 @@
+"""Checks of a call before any call runs: is the tool known, is the call complete, do the arguments fit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import attrs
+
+from ..errors import InvalidRequestError
+from ..records import ToolCall
+from .function_schema import ReadArguments
+from .outcomes import LEGACY, ToolOutcome
+from .run_outcomes import Approval, PendingCall
+from .runnable_tool import RunnableTool
+from .tool_calling import error_outcome
+from .tool_errors import ArgumentMismatch, CallError, ToolError
+from .tool_results import denied, invalid_arguments, json_text, unknown_tool
+from .tool_set import ToolSet
+
+
+@attrs.frozen(eq=False)
+class CheckedCall:
+    """A call that can run."""
+
+    call: ToolCall
+    tool: RunnableTool[..., Any]
+    arguments: ReadArguments
+
+
+def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedCall | ToolOutcome | None:
+    """A call that can run, or the outcome of one that cannot; None for one that the caller has to answer.
+
+    Args:
+        call: the call.
+        tools: the tools of the run.
+        cut: whether the reply ended at the token limit, so that the arguments may be incomplete.
+    """
+    name = call.function.name
+    if call.type not in ("function", LEGACY) or name in tools.foreign:
+        return None
+    if cut and is_incomplete(call):
+        return error_outcome(call, {"error": _CUT_OFF}, CallError("the reply ended inside it"))
+    tool = tools.runnable.get(name)
+    if tool is None:
+        return error_outcome(call, unknown_tool(tools.runnable), CallError("there is no tool of this name"))
+    return with_arguments(call, tool)
+
+
+def with_arguments(call: ToolCall, tool: RunnableTool[..., Any]) -> CheckedCall | ToolOutcome:
+    """The call with its arguments read, or an outcome with the reason why they do not fit."""
+    try:
+        return CheckedCall(call, tool, tool.read_arguments(call.function.arguments))
+    except ArgumentMismatch as mismatch:
+        return error_outcome(call, invalid_arguments(mismatch), mismatch)
+
+
+def is_incomplete(call: ToolCall) -> bool:
+    """Whether the arguments of a call are no whole JSON object, which no beginning of one is."""
+    return call.custom is None and not isinstance(_json(call.function.arguments), dict)
+
+
+def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:
+    """The outcome of a call that was not approved."""
+    return error_outcome(call, denied(reason), CallError("denied"))
+
+
+def pending_call(call: ToolCall, tools: ToolSet, turn: int) -> PendingCall:
+    """A call that is not answered, with its arguments as far as they can be read."""
+    custom = call.custom
+    name = call.function.name if custom is None else custom.name
+    tool = tools.runnable.get(name)
+    if custom is not None:
+        return PendingCall(call.id, name, {"input": custom.input}, None, turn)
+    if tool is not None:
+        checked = with_arguments(call, tool)
+        if isinstance(checked, CheckedCall):
+            return PendingCall(call.id, name, checked.arguments.plain, tool, turn)
+    found = _json(call.function.arguments)
+    arguments = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return PendingCall(call.id, name, arguments, tool, turn)
+
+
+_CUT_OFF = "the reply ended at the token limit, inside this call; its arguments are incomplete"
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def with_approved_arguments(checked: CheckedCall, approval: Approval) -> CheckedCall | ToolOutcome:
+    """The call with other arguments than the model's, or an outcome with the reason why they do not fit.
+
+    Raises:
+        InvalidRequestError: they are no JSON object.
+    """
+    call = checked.call
+    try:
+        text = json_text(dict(approval.arguments))
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidRequestError("approve: the arguments of an Approval are no JSON object", param="approve") from None
+    return with_arguments(attrs.evolve(call, function=attrs.evolve(call.function, arguments=text)), checked.tool)
+
+
+def is_foreign_error(error: BaseException | None) -> bool:
+    """Whether an outcome's error is an exception that the tool raised, other than one for the model."""
+    return error is not None and not isinstance(error, (ToolError, CallError, ArgumentMismatch))
