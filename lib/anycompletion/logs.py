@@ -17,6 +17,10 @@ log = logging.getLogger("anycompletion")
 log.addHandler(logging.NullHandler())  # without this, warnings of an app that configures no logging go to stderr
 
 
+tools_log = logging.getLogger("anycompletion.tools")
+"""The logger of tools."""
+
+
 def log_event(level: int, event: str, text: str, *args: object, stacklevel: int = 1, **details: object) -> None:
     """Logs one event. Never raises: what a factory, filter or handler of the app raises goes to stderr.
 
@@ -29,12 +33,29 @@ def log_event(level: int, event: str, text: str, *args: object, stacklevel: int 
         **details: further attributes, without their prefix. Unprintable characters of texts are escaped, those of
             names and values in a mapping, too.
     """
-    if not log.isEnabledFor(level):
-        return
+    if log.isEnabledFor(level):
+        _emit(log, level, event, text, args, stacklevel + 1, details)
+
+
+def log_tool_event(level: int, event: str, text: str, *args: object, **details: object) -> None:
+    """Logs one event of a tool, on a logger of its own; otherwise as `log_event`."""
+    if tools_log.isEnabledFor(level):
+        _emit(tools_log, level, event, text, args, 2, details)
+
+
+def _emit(
+    logger: logging.Logger,
+    level: int,
+    event: str,
+    text: str,
+    args: tuple[object, ...],
+    stacklevel: int,
+    details: dict[str, object],
+) -> None:
     details["event"] = event
     extra = {f"ac_{name}": _printable(each) for name, each in details.items()}
     try:
-        log.log(level, text, *args, extra=extra, stacklevel=stacklevel + 1)
+        logger.log(level, text, *args, extra=extra, stacklevel=stacklevel + 1)
     except (Exception, GeneratorExit):  # noqa: BLE001 (the app's code may raise anything, and the call must go on)
         if logging.raiseExceptions and sys.stderr:  # as `logging.Handler.handleError` reports a failure to write
             traceback.print_exc(limit=-1)

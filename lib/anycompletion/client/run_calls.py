@@ -13,9 +13,9 @@ from ..options import OptionValues, Timeout
 from ..records import ChatCompletion, ChatRequest
 from ..tools.run_driver import RunDriver
 from ..tools.run_settings import SETTING_NAMES, checked_settings
-from ..tools.tool_calling import thread_limit
 from ..tools.tool_run import ToolRun
 from ..tools.tool_set import tool_set
+from ..tools.tool_threads import thread_limit
 from ..validation import check_option_values, parse_call
 from .dispatch import CallDispatcher
 

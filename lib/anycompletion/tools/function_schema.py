@@ -1,17 +1,18 @@
-"""Functions as the parameters of a tool: JSON Schema out of a signature, and arguments out of a model's JSON."""
+"""Parameters of functions: their JSON Schema out of the signature, and their values out of a model's JSON."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, Protocol
 
 from ..errors import InvalidRequestError
 from ..structured.partial import PlainData
-from ..structured.reading import read_value
+from ..structured.reading import SupportsDecode, read_value
 from ..structured.types import ABSENT, ClassField, TypePlan, ValueMismatch, compile_members
+from .default_values import stated_default
+from .function_hints import bound_names, resolved_hint
 from .tool_context import ToolContext
 from .tool_errors import ArgumentMismatch, ToolError
 
@@ -21,7 +22,7 @@ class ReadArguments:
 
     Args:
         text: the JSON that the model wrote.
-        bound: keyword arguments for the function.
+        bound: the values by name, as the function takes them.
     """
 
     __slots__ = ("_text", "bound")
@@ -33,7 +34,10 @@ class ReadArguments:
     @property
     def plain(self) -> dict[str, Any]:
         """The arguments as plain JSON data, read anew each time."""
-        return _read(self._text, PlainData(is_wrapped=False))
+        return _read(self._text, _PLAIN)
+
+    def __repr__(self) -> str:
+        return f"<ReadArguments: {', '.join(self.bound)}>"  # without the values, which may be confidential
 
 
 class ArgumentReader(Protocol):
@@ -54,38 +58,46 @@ def read_plain(text: str) -> ReadArguments:
     Raises:
         ArgumentMismatch: the text is no JSON object.
     """
-    return ReadArguments(text, _read(text, PlainData(is_wrapped=False)))
+    return ReadArguments(text, _read(text, _PLAIN))
 
 
-def _read(text: str, plan: Any) -> dict[str, Any]:
-    """The value of a plan.
+_PLAIN = PlainData(is_wrapped=False)
+
+
+def _read(text: str, plan: SupportsDecode[dict[str, Any]]) -> dict[str, Any]:
+    """The arguments in a text; an empty one stands for an empty object.
 
     Raises:
-        ArgumentMismatch: the text does not fit.
+        ArgumentMismatch: they do not fit.
     """
     try:
-        return cast("dict[str, Any]", read_value(text if text.strip() else "{}", plan, "tool", []))
+        return read_value(text if text.strip() else "{}", plan, "tool", [])
     except ValueMismatch as error:
         # The text of a constructor's exception may quote anything; the model gets that of a ToolError, and no other.
-        expected = "another value, because this one was refused" if error.kind == "value" else error.expected
-        mismatch, cause = ArgumentMismatch(error.path, expected), error.__cause__
+        expected = "another value: this one was refused" if error.kind == "value" else error.expected
+        mismatch, cause = ArgumentMismatch(error.path, expected), error.__cause__ or error
     except ToolError as error:
         mismatch, cause = ArgumentMismatch("$", str(error)), error
     except Exception as error:  # noqa: BLE001 (constructors of the parameters' types may raise anything)
-        mismatch, cause = ArgumentMismatch("$", "arguments that the tool accepts"), error
+        mismatch, cause = ArgumentMismatch("$", "other values: these were refused"), error
     raise mismatch from cause
 
 
 class FunctionSchema:
-    """The parameters of a function.
+    """The parameters of a function that the model fills in.
 
-    Attributes:
-        parameters: their JSON Schema.
-        context_parameter: the name of the parameter that gets the `ToolContext`.
+    Args:
+        name: the name of the tool, for errors.
+        function: the function.
+        descriptions: texts for parameters that have none in their annotation.
+
+    Raises:
+        InvalidRequestError: the function has a parameter that cannot be read from JSON; `.param` is its name.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], descriptions: Mapping[str, str]) -> None:
         self.context_parameter: str | None = None
+        """The name of the parameter that gets the `ToolContext`."""
         fields = list(self._fields(name, function))
         try:
             self._plan: TypePlan[dict[str, Any]] = compile_members(name, fields)
@@ -93,6 +105,10 @@ class FunctionSchema:
             path, _, reason = error.message.removeprefix("into: $.").partition(": ")
             raise refusal(name, path, reason) from None
         self.parameters: dict[str, Any] = self._plan.schema
+        """Their JSON Schema."""
+        for parameter, text in descriptions.items():
+            if parameter in self.parameters["properties"]:
+                self.parameters["properties"][parameter].setdefault("description", text)
 
     def read(self, text: str) -> ReadArguments:
         """The arguments in a model's JSON, as the function takes them.
@@ -103,57 +119,57 @@ class FunctionSchema:
         return ReadArguments(text, _read(text, self._plan))
 
     def _fields(self, name: str, function: Callable[..., Any]) -> Iterator[ClassField]:
-        hints = _hints(name, function)
-        for parameter in inspect.signature(function).parameters.values():
-            _check_kind(name, parameter)
-            if parameter.name not in hints:
-                raise refusal(name, parameter.name, "has no annotation")
-            hint = hints[parameter.name]
-            if _is_context(hint):
-                self.context_parameter = parameter.name
+        bound = bound_names(function)
+        for index, parameter in enumerate(_signature(name, function).parameters.values()):
+            own = parameter.name
+            if own in bound:
                 continue
-            default = ABSENT if parameter.default is parameter.empty else parameter.default
-            yield ClassField(
-                parameter.name,
-                parameter.name,
-                parameter.name,
-                hint,
-                {},
-                required=default is ABSENT,
-                default=default,
-            )
+            if parameter.annotation is parameter.empty and index == 0 and own in {"self", "cls"}:
+                raise refusal(
+                    name, own, "is no argument of a model; make a tool of the bound method, tool(object.name)"
+                )
+            if parameter.kind in _KINDS:
+                raise refusal(name, own, _KINDS[parameter.kind])
+            if parameter.annotation is parameter.empty:
+                raise refusal(name, own, "has no annotation")
+            try:
+                hint = resolved_hint(function, parameter.annotation)
+            except Exception as error:  # noqa: BLE001 (annotations in quotes are code)
+                reason = f"its annotation cannot be read ({type(error).__name__}: {error})"
+                raise refusal(name, own, f"{reason}; names in it must be known in the function's module") from None
+            if _is_context(hint):
+                if self.context_parameter is not None:
+                    raise refusal(name, own, f"gets a ToolContext, as {self.context_parameter} does already")
+                self.context_parameter = own
+                continue
+            is_required = parameter.default is parameter.empty
+            default = ABSENT if is_required else stated_default(hint, parameter.default)
+            yield ClassField(own, own, own, hint, {}, required=is_required, default=default)
 
 
 def refusal(name: str, parameter: str, reason: str) -> InvalidRequestError:
     """The error of a function that cannot be a tool."""
-    return InvalidRequestError(f"{name}: {parameter}: {reason}", param=parameter)
+    return InvalidRequestError(f"{name}: {parameter}: {reason}", param=parameter.partition("[")[0].partition(".")[0])
 
 
 _KINDS: Mapping[Any, str] = {
-    inspect.Parameter.POSITIONAL_ONLY: "is positional-only, and arguments of a model have names",
-    inspect.Parameter.VAR_POSITIONAL: "takes any number of arguments; write a list",
-    inspect.Parameter.VAR_KEYWORD: "takes arguments of any name; write a dict",
+    inspect.Parameter.POSITIONAL_ONLY: "is positional-only, and a model's arguments have names",
+    inspect.Parameter.VAR_POSITIONAL: "takes any number of arguments; use one parameter with a list",
+    inspect.Parameter.VAR_KEYWORD: "takes arguments of any name; use one parameter with a dict",
 }
 
 
-def _check_kind(name: str, parameter: inspect.Parameter) -> None:
-    reason = _KINDS.get(parameter.kind)
-    if reason is not None:
-        raise refusal(name, parameter.name, reason)
+def _signature(name: str, function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        text = f"{name}: has no signature that can be read; use RunnableTool.from_schema"
+        raise InvalidRequestError(text, param="function") from None
 
 
 def _is_context(hint: Any) -> bool:
+    """Whether a parameter gets the `ToolContext`, which may be optional."""
     if typing.get_origin(hint) is Annotated:
         hint = typing.get_args(hint)[0]
-    return hint is ToolContext or typing.get_origin(hint) is ToolContext
-
-
-def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not inspect.isroutine(function):
-        function = cast("Any", type(function)).__call__
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except Exception as error:  # noqa: BLE001 (annotations in quotes are code)
-        raise refusal(name, "annotations", f"cannot be read: {error}") from None
+    members: tuple[Any, ...] = (hint, *typing.get_args(hint))
+    return any(each is ToolContext or typing.get_origin(each) is ToolContext for each in members)

@@ -1,4 +1,4 @@
-"""`@tool`: functions as tools that a model may call, with schema, reader of arguments, and one call of their own."""
+"""`@tool`: functions as tools that a model may call, with the schema and the reader of their arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast, overload
 from .._async import is_async_function
 from ..errors import InvalidRequestError
 from ..records import FunctionDefinition, FunctionTool, ToolCall
-from .descriptions import description_of
+from .descriptions import parameter_descriptions, tool_description
+from .function_hints import check_function, function_doc, function_name
 from .function_schema import ArgumentReader, FunctionSchema, ReadArguments, read_plain
 from .tool_calling import MAX_RESULT_CHARS, error_outcome, run_call
 from .tool_context import ToolContext
@@ -18,23 +19,42 @@ from .tool_errors import ArgumentMismatch
 from .tool_results import invalid_arguments, unknown_tool
 
 if TYPE_CHECKING:
+    from typing_extensions import ParamSpec as ParamSpecWithDefault
     from typing_extensions import TypeVar
 
     from .outcomes import ToolOutcome
 
+    P = ParamSpecWithDefault("P", default=...)
     R = TypeVar("R", default=Any, covariant=True)
 else:
     from typing import TypeVar
 
+    P = ParamSpec("P")
     R = TypeVar("R", covariant=True)
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _NAME = r"[a-zA-Z0-9_-]{1,64}"
 
 
 class RunnableTool(Generic[P, R]):
-    """A function that a model may call; still callable as the plain function. Made by `tool` and `from_schema`."""
+    """A function that a model may call. It can be called as the function itself; `tool` and `from_schema` make it."""
+
+    name: str
+    """The name by which the model calls it."""
+    description: str | None
+    """What the model reads about it."""
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments; must not be changed."""
+    definition: FunctionTool
+    """What requests hold of the tool; must not be changed."""
+    timeout: float | None
+    """Seconds that a call may take; None for what the run allows."""
+    sequential: bool
+    """Whether no other call of the same turn may run at the same time."""
+    needs_approval: bool
+    """Whether a run asks before it calls the tool."""
 
     def __init__(
         self,
@@ -50,25 +70,23 @@ class RunnableTool(Generic[P, R]):
         sequential: bool = False,
         needs_approval: bool = False,
     ) -> None:
-        if not re.fullmatch(_NAME, name):
-            text = f"name: {name!r:.80} is no tool's name: letters, digits, _ and -, 64 of them at most"
-            raise InvalidRequestError(text, param="name")
-        self.name = name
+        self.name = _checked_name(name)
         self.description = description
         self.parameters = parameters
         self.definition = FunctionTool(FunctionDefinition(name, description, parameters, strict))
-        self.timeout = timeout
+        self.timeout = _checked_timeout(timeout)
         self.sequential = sequential
         self.needs_approval = needs_approval
-        self.function = function
-        self.context_parameter = context_parameter
         self.is_async = is_async_function(function)
+        """Whether the function runs in the event loop, and not in a thread."""
+        self._function = function
+        self._context_parameter = context_parameter
         self._reader = reader
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function returns."""
-        return self.function(*args, **kwargs)
+        return self._function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<RunnableTool {self.name!r}>"
@@ -82,14 +100,20 @@ class RunnableTool(Generic[P, R]):
         return self._reader(text)
 
     async def run(self, call: ToolCall, *, context: object = None) -> ToolOutcome:
-        """Runs the tool for one call of a model; never raises for what the tool or the model did wrong.
+        """Runs the tool for one call, in a loop of one's own.
+
+        Whatever the model or the function does wrong becomes an outcome that says so to the model; an exception of the
+        function is its `.error`.
 
         Args:
-            call: the call.
+            call: the call of the model.
             context: what a parameter annotated `ToolContext` gets as its `.value`.
+
+        Raises:
+            ClientClosedError: the function made a call with a client that was closed.
         """
         if call.function.name != self.name:
-            return error_outcome(call, unknown_tool([self.name]), None)
+            return error_outcome(call, unknown_tool([self.name]))
         try:
             arguments = self.read_arguments(call.function.arguments)
         except ArgumentMismatch as error:
@@ -104,6 +128,15 @@ class RunnableTool(Generic[P, R]):
             threads=None,
         )
 
+    def call_function(self, arguments: ReadArguments, context: ToolContext[Any]) -> Any:
+        """What the function returns for arguments that were read: a value, or an awaitable."""
+        function = cast("Callable[..., Any]", self._function)
+        if self._reader is read_plain:
+            return function(arguments.bound)
+        if self._context_parameter is None:
+            return function(**arguments.bound)
+        return function(**arguments.bound, **{self._context_parameter: context})
+
     @classmethod
     def from_schema(
         cls,
@@ -117,34 +150,51 @@ class RunnableTool(Generic[P, R]):
         sequential: bool = False,
         needs_approval: bool = False,
     ) -> RunnableTool[..., Any]:
-        """A tool of a JSON Schema and a function of the arguments, which checks them itself."""
+        """A tool of a JSON Schema, and of a function that gets the arguments as one dict and checks them itself.
+
+        Args:
+            name: the name by which the model calls it.
+            parameters: JSON Schema of type object.
+            call: an async function of the arguments, which are JSON data that was not compared with the schema.
+            description: what the model reads about the tool.
+            strict: as for `tool`.
+            timeout: as for `tool`.
+            sequential: as for `tool`.
+            needs_approval: as for `tool`.
+
+        Raises:
+            InvalidRequestError: the name, the schema or another argument is invalid.
+        """
+        if not callable(call):
+            raise InvalidRequestError(f"call: expected a function, found {type(call).__name__}", param="call")
         return RunnableTool(
             call,
             name=name,
             description=description,
             parameters=dict(parameters),
-            reader=_PLAIN,
+            reader=read_plain,
             strict=strict,
             timeout=timeout,
             sequential=sequential,
             needs_approval=needs_approval,
         )
 
-    def call_function(self, arguments: ReadArguments, context: ToolContext[Any]) -> Any:
-        """What the function returns for read arguments: a value, or an awaitable."""
-        function = cast("Callable[..., Any]", self.function)
-        if self._reader is _PLAIN:
-            return function(arguments.bound)
-        if self.context_parameter is not None:
-            return function(**arguments.bound, **{self.context_parameter: context})
-        return function(**arguments.bound)
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        text = f"name: {name!r:.80} is no name of a tool: 1 to 64 letters, digits, _ and - without accents"
+        raise InvalidRequestError(text, param="name")
+    return name
 
 
-_PLAIN: ArgumentReader = read_plain
+def _checked_timeout(timeout: float | None) -> float | None:
+    if timeout is not None and (isinstance(timeout, bool) or not timeout > 0):
+        raise InvalidRequestError("timeout: expected seconds, more than 0", param="timeout")
+    return timeout
 
 
 @overload
-def tool(function: Callable[P, R], /) -> RunnableTool[P, R]: ...
+def tool(function: Callable[_P, _R], /) -> RunnableTool[_P, _R]: ...
 @overload
 def tool(
     *,
@@ -155,7 +205,7 @@ def tool(
     sequential: bool = False,
     needs_approval: bool = False,
     docstrings: bool = False,
-) -> Callable[[Callable[P, R]], RunnableTool[P, R]]: ...
+) -> Callable[[Callable[_P, _R]], RunnableTool[_P, _R]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
     /,
@@ -168,15 +218,37 @@ def tool(
     needs_approval: bool = False,
     docstrings: bool = False,
 ) -> Any:
-    """Makes a function a tool; see the arguments of the decorator."""
+    """A function as a tool that a model may call: ``@tool``, ``@tool(timeout=5)`` or ``tool(function)``.
+
+    The annotations of the parameters become the schema, with texts from ``Annotated[str, "City and country"]``. A
+    parameter annotated `ToolContext` is passed in and is not in the schema. Plain functions run in threads, async ones
+    in the event loop. Bound methods, `functools.partial` and objects that can be called are functions, too.
+
+    Args:
+        function: the function.
+        name: the name by which the model calls it. Default: that of the function.
+        description: what the model reads about it. Default: the docstring up to its first section.
+        strict: whether the provider has to guarantee that arguments fit the schema. Default: where OpenAI's strict
+            schemas can say the same; off at Anthropic, whose requests may have few strict tools.
+        timeout: seconds that a call may take. Default: what the run allows.
+        sequential: whether no other call of the same turn may run at the same time.
+        needs_approval: whether a run asks before it calls the tool.
+        docstrings: whether parameters without a text in their annotation get that of the docstring's section about
+            them. Needs the extra ``docstrings``.
+
+    Raises:
+        InvalidRequestError: the function cannot be a tool; `.param` names the parameter.
+    """
 
     def decorate(function: Callable[..., Any]) -> RunnableTool[..., Any]:
-        own = name or _name_of(function)
-        schema = FunctionSchema(own, function)
+        check_function(function)
+        own_name = _checked_name(function_name(function) if name is None else name)
+        docstring = function_doc(function)
+        schema = FunctionSchema(own_name, function, parameter_descriptions(docstring) if docstrings else {})
         return RunnableTool(
             function,
-            name=own,
-            description=description or description_of(function),
+            name=own_name,
+            description=tool_description(docstring) if description is None else description,
             parameters=schema.parameters,
             reader=schema.read,
             context_parameter=schema.context_parameter,
@@ -187,9 +259,3 @@ def tool(
         )
 
     return decorate if function is None else decorate(function)
-
-
-def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = cast("Any", function).func
-    return str(getattr(function, "__name__", None) or type(function).__name__)

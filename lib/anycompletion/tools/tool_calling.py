@@ -1,25 +1,26 @@
-"""One call of a tool: in the loop or in a thread, within its time, and with every failure as an outcome."""
+"""One call of a tool: in the event loop or in a thread, within its time, and with every failure as an outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from logging import WARNING
+from typing import Any, Protocol, cast
 
-import anyio.lowlevel
-import anyio.to_thread
+import anyio
 
 from ..codecs import json
 from ..errors import ClientClosedError
-from ..records import ToolCall
+from ..logs import log_tool_event
+from ..records import Content, ToolCall
 from .function_schema import ReadArguments
 from .outcomes import ToolOutcome
 from .tool_context import ToolContext
 from .tool_errors import CallError, CallTimeout, ToolError
 from .tool_results import failed, result_content, sendable_text, text_length, timed_out, too_long
+from .tool_threads import ThreadCall
 
 
 class CallableTool(Protocol):
@@ -45,21 +46,15 @@ class CallableTool(Protocol):
         ...
 
 
-MAX_THREADS = 16
-"""Threads in which the sync tools of one client run."""
-
 MAX_RESULT_CHARS = 200_000
+"""Characters that a result may have by default."""
 
 GRACE = 5.0
-"""Seconds that a cancelled tool has to end."""
-
-_log = logging.getLogger("anycompletion.tools")
-
-_default_threads: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("anycompletion tool threads")
+"""Seconds that a tool which was cancelled has to end."""
 
 
 def error_outcome(
-    call: ToolCall, content: dict[str, object], error: BaseException | None, elapsed: float = 0.0
+    call: ToolCall, content: dict[str, object], error: BaseException | None = None, elapsed: float = 0.0
 ) -> ToolOutcome:
     """The outcome of a call that failed; `content` is what the model gets."""
     return ToolOutcome(call, sendable_text(json.dumps(content).decode()), error, elapsed)
@@ -121,7 +116,8 @@ class RunningCall:
 
     def _leave(self) -> None:
         """Goes on without a tool that did not end when it was cancelled."""
-        _log.warning("tool %s did not end within %g s of its cancellation, and is left", self._tool.name, GRACE)
+        text, name = "tool %s did not end within %g s of its cancellation, and goes on", self._tool.name
+        log_tool_event(WARNING, "tool_left_behind", text, name, GRACE, tool=name)
         _left.add(self._task)
         self._end(self._timeout_outcome() if self._timed_out else asyncio.CancelledError())
 
@@ -151,18 +147,23 @@ class RunningCall:
     def _value_outcome(self, value: object) -> ToolOutcome:
         try:
             content = result_content(value)
-        except (TypeError, ValueError, RecursionError) as refused:
+        except Exception as refused:  # noqa: BLE001 (methods of the value may raise anything)
             return self._error_outcome(refused)
+        return self._content_outcome(content, None)
+
+    def _content_outcome(self, content: Content, error: ToolError | None) -> ToolOutcome:
         length = text_length(content)
         if length > self._max_result_chars:
-            error = CallError("the result is too long")
-            return self._failed_outcome(too_long(length, self._max_result_chars), error)
-        return ToolOutcome(self._call, content, None, self._elapsed)
+            problem = too_long(length, self._max_result_chars)
+            return self._failed_outcome(problem, error or CallError("the result is too long"))
+        return ToolOutcome(self._call, content, error, self._elapsed)
 
     def _error_outcome(self, error: Exception) -> ToolOutcome:
-        if isinstance(error, ToolError):
-            return ToolOutcome(self._call, result_content(error.content), error, self._elapsed)
-        _log.warning("tool %s failed with %s", self._tool.name, type(error).__name__)
+        if isinstance(error, ToolError) and error.content:
+            return self._content_outcome(result_content(error.content), error)
+        name, tool = type(error).__name__, self._tool.name
+        # Without the text and the traceback, which may hold a secret or what the model wrote.
+        log_tool_event(WARNING, "tool_failed", "tool %s failed with %s", tool, name, tool=tool, error=name)
         return self._failed_outcome(failed(error), error)
 
     def _timeout_outcome(self) -> ToolOutcome:
@@ -230,46 +231,19 @@ async def _value(
     context: ToolContext[Any],
     threads: anyio.CapacityLimiter | None,
 ) -> Any:
+    """What the function returns, awaited; one in a thread may return an awaitable as well."""
     if tool.is_async:
-        return await tool.call_function(arguments, context)
-    value = await _in_thread(tool, arguments, context, threads)
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _in_thread(
-    tool: CallableTool,
-    arguments: ReadArguments,
-    context: ToolContext[Any],
-    threads: anyio.CapacityLimiter | None,
-) -> Any:
-    begun, returned = False, list[Any]()
-
-    def work() -> None:
-        nonlocal begun
-        begun = True
-        returned.append(tool.call_function(arguments, context))
-
-    try:
-        await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=threads or _own_threads())
-    except asyncio.CancelledError:
-        # A function that has ended may not run again when the run is resumed, so its value is kept.
-        if not returned:
-            if begun:
-                _log.warning("the thread of tool %s goes on after its cancellation", tool.name)
-            raise
-    return returned[0]
-
-
-def thread_limit() -> anyio.CapacityLimiter:
-    """A new limit of the threads of sync tools."""
-    return anyio.CapacityLimiter(MAX_THREADS)
-
-
-def _own_threads() -> anyio.CapacityLimiter:
-    """The limiter of calls without a client, one for each event loop."""
-    try:
-        return _default_threads.get()
-    except LookupError:
-        limiter = thread_limit()
-        _default_threads.set(limiter)
-        return limiter
+        returned: object = tool.call_function(arguments, context)
+    else:
+        in_thread = ThreadCall(lambda: tool.call_function(arguments, context), threads)
+        try:
+            returned = await in_thread
+        except asyncio.CancelledError:
+            # A function that has ended may not run again when the run is resumed, so its value is kept.
+            if not in_thread.has_returned:
+                if in_thread.has_begun:
+                    text = "the thread of tool %s goes on after its cancellation"
+                    log_tool_event(WARNING, "tool_thread_abandoned", text, tool.name, tool=tool.name)
+                raise
+            returned = in_thread.value
+    return await cast("Awaitable[object]", returned) if inspect.isawaitable(returned) else returned
