@@ -59,9 +59,9 @@ def resolved_hint(function: object, annotation: Any) -> Any:
     function = _unbound(function)
     source: Any = inspect.unwrap(cast("Any", function) if _is_described(function) else type(function).__call__)
     known: dict[str, Any] = getattr(source, "__globals__", {})
-    cells = dict(inspect.getclosurevars(source).nonlocals) if inspect.isfunction(source) else {}
+    enclosed = dict(inspect.getclosurevars(source).nonlocals) if inspect.isfunction(source) else {}
     holder = type("Holder", (), {"__annotations__": {"value": annotation}})
-    return typing.get_type_hints(holder, known, cells, include_extras=True)["value"]
+    return typing.get_type_hints(holder, known, enclosed, include_extras=True)["value"]
 
 
 def _unbound(function: object) -> object:

@@ -102,7 +102,7 @@ class RunnableTool(Generic[P, R]):
     async def run(self, call: ToolCall, *, context: object = None) -> ToolOutcome:
         """Runs the tool for one call, in a loop of one's own.
 
-        Whatever the model or the function does wrong becomes an outcome that says so to the model; an exception of the
+        What the model or the function does wrong becomes an outcome with an error as its content; an exception of the
         function is its `.error`.
 
         Args:
@@ -113,7 +113,7 @@ class RunnableTool(Generic[P, R]):
             ClientClosedError: the function made a call with a client that was closed.
         """
         if call.function.name != self.name:
-            return error_outcome(call, unknown_tool([self.name]))
+            return error_outcome(call, unknown_tool([self.name]), LookupError("no such tool"))
         try:
             arguments = self.read_arguments(call.function.arguments)
         except ArgumentMismatch as error:
