@@ -206,13 +206,17 @@ async def complete_through(call_next: CallNext, request: ChatRequest, options: O
 class MiddlewareChunks(ChunkSource):
     """The source of the chunks of the stream that the chain returns; opening it runs the chain."""
 
-    __slots__ = ("_call_next", "_closed_with", "_info", "_opening", "_options", "_request", "_source")
+    __slots__ = ("_call_next", "_closed_with", "_info", "_may_restart", "_opening", "_options", "_request", "_source")
 
-    def __init__(self, call_next: CallNext, request: ChatRequest, options: OptionValues) -> None:
+    def __init__(
+        self, call_next: CallNext, request: ChatRequest, options: OptionValues, *, may_restart: bool = False
+    ) -> None:
         self._call_next = call_next
         self._request = attrs.evolve(request)
         self._options = _options_for_middleware(options)
         self._info = ReplyInfo("", request.model)
+        self._may_restart = may_restart
+        """Whether the call is to a route whose streams may begin anew, as far as is known before the chain runs."""
         self._source: ChunkSource | None = None
         self._opening: Interruptible | None = None
         self._closed_with: CompletionError | None = None
@@ -222,6 +226,11 @@ class MiddlewareChunks(ChunkSource):
     def info(self) -> ReplyInfo:
         """Details of the call; without a provider before the chain has run."""
         return self._info if self._source is None else self._source.info
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether what the chain returns may begin anew."""
+        return self._may_restart if self._source is None else self._source.may_restart
 
     async def open(self) -> None:
         """Runs the chain, and opens what it returns.

@@ -79,8 +79,9 @@ class StreamRecorder:
         """Stores the stream, if it ended properly; what `CompletionStream.on_end` calls."""
         lines, self._lines = self._lines, None
         self.has_ended = True
-        if not lines or error is not None or not is_storable(reply):
-            return
+        began_anew = any(each.error is not None and each.error.partial is not None for each in reply.info.tried)
+        if not lines or error is not None or began_anew or not is_storable(reply):
+            return  # of a reply that began anew, the lines have what was cut off as well
         if reply.usage is not None and reply.usage != self._usage:  # its reader did not ask for the chunk that has it
             lines = self._with(lines, ChatCompletionChunk(reply.id, [], reply.created, reply.model, usage=reply.usage))
         if lines is not None:

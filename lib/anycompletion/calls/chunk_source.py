@@ -18,6 +18,17 @@ from .retry import retry_or_raise
 from .stream_attempt import Attempt, attempt_for
 
 
+class ReplyRestarted(Exception):
+    """Raised by `ChunkSource.next` where the reply begins anew: another target answers, whose chunks come next."""
+
+    def __init__(self, error: CompletionError, info: ReplyInfo) -> None:
+        super().__init__("the reply begins anew")
+        self.error = error
+        """The error that cut the reply off."""
+        self.info = info
+        """Details of the reply that was cut off."""
+
+
 class ChunkSource(abc.ABC):
     """Where a stream's chunks come from: one call, several merged, or another stream."""
 
@@ -30,6 +41,11 @@ class ChunkSource(abc.ABC):
     @abc.abstractmethod
     def info(self) -> ReplyInfo:
         """Details of the call, as they become known."""
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether `next` may raise `ReplyRestarted`."""
+        return False
 
     @abc.abstractmethod
     async def open(self) -> None:

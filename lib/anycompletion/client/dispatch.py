@@ -147,7 +147,9 @@ class CallDispatcher(TypedCallMethods):
 
             self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
-            chunks = MiddlewareChunks(call_next, request, self._for_middleware(options))
+            may_restart = self.routes is not None and self.routes.may_restart(request.model, options)
+            seen = self._for_middleware(options)
+            chunks = MiddlewareChunks(call_next, request, seen, may_restart=may_restart)
             keep_text = (self.defaults | options).get("keep_text") is not False
             return make(chunks, usage_asked=usage_asked, keep_text=keep_text)
         if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):

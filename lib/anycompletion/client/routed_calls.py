@@ -193,6 +193,15 @@ class Router:
             extras=TargetExtras(dispatcher.defaults),
         )
 
+    def may_restart(self, model: str, options: OptionValues) -> bool:
+        """Whether streams of a call may begin anew at another target, as its route has it."""
+        try:
+            checked = options if options is NO_OPTIONS else check_option_values(options)
+            route = self.planner.route_of(model, checked)
+        except CompletionError:  # raised again by the call
+            return False
+        return route is not None and route.settings.restart_streams
+
     def first_provider(self, model: str, options: OptionValues) -> tuple[Provider, str] | None:
         """The provider of the first target of a route, and the target's model without its name; None for no route.
 

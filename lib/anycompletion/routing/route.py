@@ -50,6 +50,11 @@ def _check_share(owner: object, attribute: attrs.Attribute[Any], value: object) 
         _refuse(attribute.name, "must be 1 or less")
 
 
+def _check_flag(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        _refuse(attribute.name, f"expected True or False, found {type(value).__name__}")
+
+
 def _check_count(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         _refuse(attribute.name, f"expected an int, found {type(value).__name__}")
@@ -248,6 +253,10 @@ class Route(Declaration):
     and the first good answer wins. It counts as one of the call's requests; the other one may be billed, too."""
     hedge_share: float = attrs.field(default=0.05, validator=_check_share)
     """Share of the calls that may do so."""
+    restart_streams: bool = attrs.field(default=False, validator=_check_flag)
+    """Whether a stream that is cut off after its first content begins anew at the next target. Its reader then gets the
+    beginning of a reply a second time, of which `CompletionStream.on_restart` informs, and `snapshot` begins empty. It
+    is refused by what cannot take back what it has passed on: `sse`, `items` and `anycompletion.web`."""
 
 
 def target_options(target: RouteTarget) -> OptionValues:

@@ -21,6 +21,7 @@ from ..records import ChatRequest, ReplyInfo
 from ..retry_policy import Backoff, has_wait_hint, work_may_have_begun, worth_retrying
 from ..validation import validate_request
 from .call_loads import CallLoads
+from .call_time import CallTime
 from .failed_route import all_failed, given_up, is_overload, none_available
 from .flat_route import FlatRoute
 from .move_rules import move_rule
@@ -48,8 +49,7 @@ class RoutedCall:
         "_request",
         "_visits",
         "route",
-        "started",
-        "timeout",
+        "time",
     )
 
     def __init__(
@@ -66,10 +66,7 @@ class RoutedCall:
     ) -> None:
         self.route = route
         self._client = client
-        self.started = started
-        """When the call began, on the loop's clock; 0.0 before that."""
-        self.timeout = timeout
-        """The call's own; its total covers all visits."""
+        self.time = CallTime(timeout, started)
         self._planned = planned
         self._request = request
         self._on_load_refusal = on_load_refusal
@@ -95,7 +92,7 @@ class RoutedCall:
             CompletionError: the request is invalid.
         """
         now = asyncio.get_running_loop().time()
-        self.started = self.started or now
+        self.time.start(now)
         while True:
             step = self._next_step(now)
             planned = step.planned
@@ -113,8 +110,8 @@ class RoutedCall:
         """
         while True:
             now = asyncio.get_running_loop().time()
-            self.started = self.started or now
-            left = self._time_left(now)
+            self.time.start(now)
+            left = self.time.left(now)
             if self._visits.used and not self._may_begin(left):
                 raise self._failure(None)
             step = self._next_step(now)
@@ -159,7 +156,7 @@ class RoutedCall:
         """
         while True:
             planned = self.next_target()
-            encoded = self._encode(planned, self.timeout.total)
+            encoded = self._encode(planned, self.time.timeout.total)
             if encoded is not None:
                 self._encoded = (planned, encoded)
                 return planned
@@ -191,19 +188,9 @@ class RoutedCall:
             return fitting
         return (max(targets, key=lambda each: each.target.context_window or 0),)
 
-    def _time_left(self, now: float) -> float | None:
-        total = self.timeout.total
-        return None if total is None else self.started + total - now
-
     def _may_begin(self, left: float | None) -> bool:
-        """Whether another visit is within the call's requests and time to connect; targets share a short total."""
-        if self._visits.used >= self._max_requests:
-            return False
-        total, connect = self.timeout.total, self.timeout.connect
-        if left is None or total is None:
-            return True
-        least = min(connect or 0.0, total / (len(self.route.targets) + 1))
-        return left > max(least, 0.0)
+        """Whether another visit is within the call's requests and its time."""
+        return self._visits.used < self._max_requests and self.time.allows_visit(left, len(self.route.targets))
 
     async def _wait_for_probe(self, planned: PlannedTarget, left: float | None) -> None:
         """Waits for the outcome of another call's probe.
@@ -220,7 +207,7 @@ class RoutedCall:
             if not timer.expired():
                 raise
         if timer.expired():
-            text = f"the total timeout of {self.timeout.total:g} s ran out while another call probed the target"
+            text = f"the total timeout of {self.time.timeout.total:g} s ran out while another call probed the target"
             raise self._final(APITimeoutError(text, phase="total", provider=planned.plan.target.provider))
         if health.failed_probes > failed:
             raise self._failure(health.retry_in(asyncio.get_running_loop().time()))
@@ -257,7 +244,7 @@ class RoutedCall:
             CompletionError: the request is invalid.
         """
         first, self._encoded = self._encoded, None
-        encoded = first[1] if first is not None and first[0] is planned else self._encode(planned, self._time_left(now))
+        encoded = first[1] if first is not None and first[0] is planned else self._encode(planned, self.time.left(now))
         if encoded is None:
             return None
         visit = Visit(planned, encoded, now)
@@ -271,7 +258,7 @@ class RoutedCall:
             request = self._request
             if target.params:
                 request = validate_request(attrs.evolve(request, **target.params))
-            return self._client.encode(planned, request, left, self.started)
+            return self._client.encode(planned, request, left, self.time.started)
         except CompletionError as error:
             if move_rule(error, self.route.settings).move != "past":
                 raise
@@ -284,9 +271,8 @@ class RoutedCall:
         repeats = max(0, self._max_requests - self._visits.used - 1 - max(0, others))
         for call in visit.calls:
             call.max_repeats, call.may_wait_for_cooldown = repeats, waits
-            call.started = self.started
-            if visit.has_own_total:
-                call.total_started = visit.began
+            call.started = self.time.started
+            call.total_started = visit.began if visit.has_own_total else self.time.total_began
             if self._on_load_refusal is not None:
                 call.on_load_refusal = _absorbed
 
@@ -299,6 +285,7 @@ class RoutedCall:
         tried = Tried(target.name, info.provider, info.model, None, elapsed, info.attempts, visit.is_hedge)
         info.route, info.target, info.tried = self.route.name, target.name, (*self._visits.tried, tried)
         if self._visits.attempts or self._visits.warnings:
+            visit.earlier_attempts = self._visits.attempts
             first = visit.calls[0].info  # of which a stream of several branches makes its info anew
             for each in (info,) if first is info else (info, first):
                 each.attempts += self._visits.attempts
@@ -306,20 +293,30 @@ class RoutedCall:
 
     def fail_first(self, planned: PlannedTarget, calls: list[Call], error: CompletionError) -> CompletionError | None:
         """The same for a first visit that was made without this object; it is not in flight any more."""
-        visit = Visit(planned, EncodedVisit(calls, has_own_total=False), self.started, is_counted=False)
+        visit = Visit(planned, EncodedVisit(calls, has_own_total=False), self.time.started, is_counted=False)
         return self.fail(visit, error)
 
     def fail(self, visit: Visit, error: CompletionError) -> CompletionError | None:
         """Records that a visit failed; returns the error of the call, or None if it may go on to another target."""
         now = asyncio.get_running_loop().time()
-        self.started = max(self.started, visit.calls[0].started)  # the time that a batch's item queued does not count
+        # The time that a batch's item queued does not count.
+        self.time.started = max(self.time.started, visit.calls[0].started)
         try:
             return self._after(visit, error, now)
         finally:
             visit.end()
 
+    def fail_stream(self, visit: Visit, error: CompletionError) -> CompletionError | None:
+        """The same for a stream that failed after its first content, and may begin anew."""
+        self.time.renew_default_total(asyncio.get_running_loop().time())
+        final = self.fail(visit, error)
+        if final is None:
+            name = visit.planned.target.name
+            self._visits.warnings.append(f"{name} was cut off, and the reply began anew; both may be billed")
+        return final
+
     def _after(self, visit: Visit, error: CompletionError, now: float) -> CompletionError | None:
-        left = self._time_left(now)
+        left = self.time.left(now)
         target, settings = visit.planned.target, self.route.settings
         if error.phase == "total" and not (visit.has_own_total and (left is None or left > 0)):
             self._visits.note(visit, error, now)
@@ -360,7 +357,7 @@ class RoutedCall:
     def begin_hedge(self, first: Visit) -> Visit | None:
         """A visit to another target than that of `first`, if one can begin at once and the budget allows it."""
         now, left = asyncio.get_running_loop().time(), self._candidates()
-        if not self._may_begin(self._time_left(now)):
+        if not self._may_begin(self.time.left(now)):
             return None
         others = tuple(each for each in left if each.health is not first.planned.health)
         step = self._step_among(others, now)

@@ -1,13 +1,13 @@
-"""Chunks of calls over a route: a stream moves on to other targets until its first content, and never after it."""
+"""Chunks of calls over a route: a stream moves on to other targets until its first content; after it never, or anew."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn, cast
 
 from .._async import call_in_loop
-from ..calls.chunk_source import ChunkSource
+from ..calls.chunk_source import ChunkSource, ReplyRestarted
 from ..calls.close_signal import CloseSignal
 from ..dialects.base import Chunks
 from ..errors import CompletionError
@@ -46,6 +46,11 @@ class RoutedChunks(ChunkSource):
         """Details of the visit that is under way; before the first, the target that would be visited."""
         return self._info if self._source is None else self._source.info
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether the route lets streams begin anew."""
+        return self._call.route.settings.restart_streams
+
     async def open(self) -> None:
         """Visits targets until one sends content.
 
@@ -55,9 +60,13 @@ class RoutedChunks(ChunkSource):
         self._loop = asyncio.get_running_loop()
         if self._closed.error is not None:
             raise self._closed.error
+        await self._interruptible(self._open())
+
+    async def _interruptible(self, opening: Coroutine[Any, Any, None]) -> None:
+        """Opens the stream of a target, unless this one is closed in the meantime."""
         self._opening = True
         try:
-            await self._closed.interrupting(self._open())
+            await self._closed.interrupting(opening)
         except BaseException:
             self._leave()
             raise
@@ -66,9 +75,16 @@ class RoutedChunks(ChunkSource):
 
     async def _open(self) -> None:
         call = self._call
-        if not call.started:
-            call.started = await call.next_target().plan.provider_state.start_call()
-        visit = call.first_visit() or await call.next_visit()
+        if not call.time.started:
+            call.time.started = await call.next_target().plan.provider_state.start_call()
+        await self._open_from(call.first_visit() or await call.next_visit())
+
+    async def _open_next(self) -> None:
+        await self._open_from(await self._call.next_visit())
+
+    async def _open_from(self, visit: Visit) -> None:
+        """Opens a visit, or the first after it that sends content."""
+        call = self._call
         while True:
             visit, outcome = await self._outcome(visit)
             if isinstance(outcome, list):
@@ -122,14 +138,46 @@ class RoutedChunks(ChunkSource):
         try:
             chunks = await self._next()
         except CompletionError as error:
-            self._fail(error)
-            raise
+            if not self.may_restart or self._closed.error is not None:
+                self._fail(error)
+                raise
+            failed = error
         except BaseException:
             self._leave()
             raise
-        if chunks is None:
-            self._complete()
-        return chunks
+        else:
+            if chunks is None:
+                self._complete()
+            return chunks
+        try:
+            await self._restart(failed)
+        finally:
+            del failed  # its traceback has this frame
+
+    async def _restart(self, error: CompletionError) -> NoReturn:
+        """Begins anew at the next target.
+
+        Raises:
+            ReplyRestarted: its first content is there.
+            CompletionError: no target may answer the call any more.
+        """
+        visit, source = self._visit, self._source
+        assert visit is not None and source is not None, "chunks were delivered"  # noqa: PT018 (one fact)
+        cut = source.info
+        self._leave()
+        final = self._call.fail_stream(visit, error)
+        if final is not None:
+            del error  # as above
+            raise final
+        await self._interruptible(self._open_next())
+        self._next = self._opened_chunks
+        raise ReplyRestarted(error, cut)
+
+    async def _opened_chunks(self) -> Chunks | None:
+        """The chunks that were read while the stream was opened anew; then those after them."""
+        assert self._source is not None, "it was opened"
+        self._next = self._source.settled_next()
+        return await (self._first_chunks() if self._ready else self._next())
 
     def _complete(self) -> None:
         """Records the proper end of the stream."""

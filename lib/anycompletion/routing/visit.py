@@ -22,6 +22,7 @@ class Visit:
         "answer",
         "began",
         "calls",
+        "earlier_attempts",
         "has_own_total",
         "is_hedge",
         "is_probe",
@@ -33,6 +34,8 @@ class Visit:
         self.planned = planned
         self.calls, self.has_own_total, self.answer = encoded
         self.began = began
+        self.earlier_attempts = 0
+        """Requests of earlier visits, which the info of the first call counts once the target has answered."""
         self.is_hedge = False
         """Whether it began while another one was under way."""
         self.retry_paid = False
@@ -46,12 +49,13 @@ class Visit:
     @property
     def attempts(self) -> int:
         """Requests that were made, of all branches."""
-        return sum(call.info.attempts for call in self.calls)
+        return sum(call.info.attempts for call in self.calls) - self.earlier_attempts
 
     @property
     def requests(self) -> int:
         """Requests that count for the call: at least one, and branches, whose requests are made together, as one."""
-        return max(1, *(call.info.attempts for call in self.calls))
+        first, *others = [call.info.attempts for call in self.calls]
+        return max(1, first - self.earlier_attempts, *others)
 
     def end(self) -> None:
         """Ends the visit for the target's load, and a probe for those that wait for it."""

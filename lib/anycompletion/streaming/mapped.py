@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import as_chunk
-from ..calls.chunk_source import ChunkSource
+from ..calls.chunk_source import ChunkSource, ReplyRestarted
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
@@ -32,6 +32,11 @@ class ReadableStream(Protocol):
     @property
     def snapshot(self) -> ChatCompletion:
         """The reply as far as it was delivered."""
+        ...
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether it may begin anew."""
         ...
 
     async def open(self) -> None:
@@ -64,6 +69,11 @@ class MappedChunks(ChunkSource):
         """Details of the stream's call."""
         return self._stream.info
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether the stream may begin anew."""
+        return self._stream.may_restart
+
     async def open(self) -> None:
         """Opens the stream, unless it is open."""
         await self._stream.open()
@@ -78,6 +88,11 @@ class MappedChunks(ChunkSource):
             except CompletionError as error:
                 if self._change is not None:
                     error.partial = None  # made of the unchanged chunks; the outer stream sets it from the changed ones
+                raise
+            except ReplyRestarted as restarted:
+                self._usage = None
+                if self._change is not None:
+                    restarted.error.partial = None  # as above
                 raise
             if chunk.usage is not None:
                 self._usage = chunk.usage

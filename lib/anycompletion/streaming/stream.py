@@ -13,22 +13,21 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from .._async import check_plain_function
-from .._boundary import ITERATION_ENDS, iteration_error
-from ..calls.chunk_source import ChunkSource
-from ..codecs.json import dumps
+from .._boundary import iteration_error
+from ..calls.chunk_source import ChunkSource, ReplyRestarted
 from ..errors import (
     APIResponseError,
     ClientClosedError,
     CompletionError,
     InvalidRequestError,
     StreamInterruptedError,
-    message_line,
 )
 from ..logs import observer_failed
 from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
 from .accumulator import Accumulator
 from .mapped import ChunkMapper, CompletedChunks, MappedChunks
+from .passed_on import SSEView, TextView, error_object, refuse_restarts
 
 _NO_CHUNKS: Iterator[ChatCompletionChunk] = iter(())
 
@@ -46,6 +45,11 @@ class CompletionStream:
 
     _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
     """Callbacks of `on_end`; most streams have none."""
+    _restart_callbacks: list[Callable[[CompletionError], object]] | None = None
+    """Callbacks of `on_restart`; most streams have none."""
+    _restarts = 0
+    _is_source = False
+    """Whether another stream reads this one, and begins anew when this one does."""
 
     def __init__(self, source: ChunkSource, *, usage_asked: bool = False, keep_text: bool = True) -> None:
         self._source = source
@@ -99,6 +103,16 @@ class CompletionStream:
         completion.info = self.info
         return completion
 
+    @property
+    def restarts(self) -> int:
+        """How often the reply has begun anew at another target, as ``Route(restart_streams=True)`` lets it."""
+        return self._restarts
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether the reply may begin anew although a part of it was read: ``Route(restart_streams=True)``."""
+        return self._source.may_restart
+
     # --- iterating ---
 
     def __aiter__(self) -> Self:
@@ -131,9 +145,11 @@ class CompletionStream:
                     await self._open()
                 chunks = await self._next()
             except CompletionError as error:
-                if self._error is None:
-                    self._fail(error)
+                self._fail(error)
                 raise
+            except ReplyRestarted as restarted:
+                self._restart(restarted)
+                continue
             except BaseException as error:  # cancelled: nothing will read the rest of the response
                 self._abandon(error)
                 raise
@@ -202,11 +218,35 @@ class CompletionStream:
         raise StopAsyncIteration
 
     def _fail(self, error: CompletionError) -> None:
+        if self._error is None:
+            self._end_with(error)
+
+    def _end_with(self, error: CompletionError) -> None:
         if error.partial is None and (self._accumulator.started or isinstance(error, StreamInterruptedError)):
             error.partial = self.snapshot
         self._error = error
         self._source.close()
         self._notify_end(error)
+
+    def _restart(self, restarted: ReplyRestarted) -> None:
+        """Forgets what was read: the chunks of another target come next.
+
+        Raises:
+            ReplyRestarted: another stream reads this one.
+        """
+        error = restarted.error
+        if error.partial is None:
+            error.partial = self._accumulator.completion()
+            error.partial.info = restarted.info
+        self._accumulator = Accumulator(keep_text=self._keep_text)
+        self._restarts += 1
+        for callback in self._restart_callbacks or ():
+            try:
+                callback(error)
+            except (Exception, GeneratorExit) as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+                observer_failed("on_restart", exc)
+        if self._is_source:
+            raise restarted
 
     def _abandon(self, error: BaseException) -> None:
         """Closes the stream after an error that is not one of ours."""
@@ -243,7 +283,7 @@ class CompletionStream:
     @property
     def text(self) -> AsyncIterator[str]:
         """An async iterator over the text of choice 0, piece by piece; it reads the same chunks as the stream."""
-        return _TextView(self)
+        return TextView(self)
 
     def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> AsyncIterator[bytes]:
         """The rest of the stream as server-sent events in OpenAI's format, as bytes; ``[DONE]`` last.
@@ -254,8 +294,13 @@ class CompletionStream:
 
         After an error, the last event is ``{"error": …}`` and there is no ``[DONE]``, so that readers do not take the
         interrupted reply for a complete one.
+
+        Raises:
+            InvalidRequestError: the reply may begin anew (``Route(restart_streams=True)``), and readers of the events
+                would get its text twice.
         """
-        return _SSEView(self, describe or error_object)
+        refuse_restarts(self, "sse")
+        return SSEView(self, describe or error_object)
 
     # --- for middleware and other code between the call and its reader ---
 
@@ -274,6 +319,17 @@ class CompletionStream:
         if self._finished or self._closed or self._error is not None:
             self._notify_end(None if self._finished else self._error or self._interrupted("the stream was closed"))
 
+    def on_restart(self, callback: Callable[[CompletionError], object]) -> None:
+        """Registers a function that is called each time the reply begins anew, before the first chunk of the new one.
+
+        It gets the error that cut the reply off, whose `partial` is what was read of it; `snapshot` is empty by then.
+        Only streams of a ``Route(restart_streams=True)`` do so. An exception of `callback` is logged and changes
+        nothing. It must not reference the stream, which would then never be dropped; one that is async raises a
+        TypeError.
+        """
+        check_plain_function(callback, "on_restart")
+        self._restart_callbacks = [*(self._restart_callbacks or ()), callback]
+
     def _notify_end(self, error: CompletionError | None) -> None:
         if self._end_callbacks is None:
             return
@@ -290,6 +346,7 @@ class CompletionStream:
         An exception of `change` ends the new stream and is raised to its reader. An async `change` is a TypeError.
         """
         check_plain_function(change, "map")
+        self._is_source = True
         return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked, keep_text=self._keep_text)
 
     def as_source(self) -> ChunkSource:
@@ -307,6 +364,7 @@ class CompletionStream:
             )
         if self._source.is_complete and self._end_callbacks is None and not self._opened:
             return self._source
+        self._is_source = True
         return MappedChunks(self)
 
     # --- closing ---
@@ -339,62 +397,3 @@ class CompletionStream:
             self._source.close()
             if self._end_callbacks is not None:
                 self._notify_end(self._interrupted("the stream was dropped"))
-
-
-class _TextView:
-    """Async iterator over the text of a stream's choice 0."""
-
-    def __init__(self, stream: CompletionStream) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str:
-        while True:
-            text = _text_of(await self._stream.__anext__())
-            if text:
-                return text
-
-
-def _text_of(chunk: ChatCompletionChunk) -> str | None:
-    return next((choice.delta.content for choice in chunk.choices if choice.index == 0 and choice.delta.content), None)
-
-
-class _SSEView:
-    """Async iterator over a stream as server-sent events in OpenAI's format."""
-
-    def __init__(self, stream: CompletionStream, describe: Callable[[CompletionError], JsonObject]) -> None:
-        self._stream = stream
-        self._describe = describe
-        self._ended = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._ended:
-            raise StopAsyncIteration
-        try:
-            chunk = await self._stream.__anext__()
-        except StopAsyncIteration:
-            self._ended = True
-            return b"data: [DONE]\n\n"
-        except CompletionError as error:
-            self._ended = True
-            try:
-                described = self._describe(error)
-            except ITERATION_ENDS as failure:
-                raise iteration_error(failure) from failure
-            return b"data: " + dumps({"error": described}) + b"\n\n"
-        return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
-
-
-def error_object(error: CompletionError) -> JsonObject:
-    """An error as the object that OpenAI's API sends: message, type, param, code."""
-    return {
-        "message": message_line(error),
-        "type": error.type or type(error).__name__,
-        "param": error.param,
-        "code": error.code,
-    }

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ..calls.chunk_source import ChunkSource
+from ..calls.chunk_source import ChunkSource, ReplyRestarted
 from ..dialects.base import Chunks
 from ..errors import CompletionError
 from ..records import ReplyInfo
@@ -95,13 +95,22 @@ class ArgumentChunks(ChunkSource):
         """Details of the call."""
         return self._source.info
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether the source may begin anew."""
+        return self._source.may_restart
+
     async def open(self) -> None:
         """Opens the source."""
         await self._source.open()
 
     async def next(self) -> Chunks | None:
         """The next chunks; None at the proper end."""
-        chunks = await self._next()
+        try:
+            chunks = await self._next()
+        except ReplyRestarted:
+            self._answers.clear()
+            raise
         return None if chunks is None else [self._changed(chunk) for chunk in chunks]
 
     def settled_next(self) -> Next:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
 from .._boundary import ITERATION_ENDS, UsageError, iteration_error
@@ -14,6 +14,7 @@ from ..options import OptionValues
 from ..providers.structured_support import StructuredMode
 from ..records import ChatCompletion, ChatRequest
 from ..streaming import CompletionStream
+from ..streaming.passed_on import refuse_restarts
 from ..validation.values import check_integer, check_number
 from .argument_chunks import ArgumentChunks
 from .item_scanner import ItemScanner
@@ -82,7 +83,8 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         """An async iterator over what the value is so far, as plain data that is not validated: `Partial`.
 
         Strings grow; numbers, true, false and null appear when they are complete. Partials come while text comes: the
-        first at once, the finished one always. After it, the stream is read to its end.
+        first at once, the finished one always. After it, the stream is read to its end. If the reply begins anew at
+        another target (``Route(restart_streams=True)``), so does the value.
 
         Args:
             every: seconds from one partial to the next, at least; with 0 there is one for each read that has new data.
@@ -100,8 +102,12 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         if every < 0:
             raise InvalidRequestError("every: expected a number of seconds that is not negative", param="every")
         choice = check_integer(0, (self._typed.request.n or 1) - 1)(choice, "choice")
-        scanner = PartialScanner(is_wrapped=self._asked.plan.wrapped, is_embedded=self._is_embedded)
-        return PartialView(self._text_of(choice), scanner, every, lambda: self._end_data(choice))
+
+        def begin() -> tuple[ChoiceText, PartialScanner]:
+            scanner = PartialScanner(is_wrapped=self._asked.plan.wrapped, is_embedded=self._is_embedded)
+            return self._text_of(choice, self._read_more), scanner
+
+        return PartialView(begin, lambda: self.restarts, every, lambda: self._end_data(choice))
 
     def items(self: ParsedStream[list[X]]) -> AsyncIterator[X]:
         """For ``into=list[X]``, an async iterator over the items of choice 0, each built and checked when it has ended.
@@ -111,7 +117,8 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         `get_final_completion` checks.
 
         Raises:
-            InvalidRequestError: `into` is no list; the stream does not keep its text (`keep_text=False`).
+            InvalidRequestError: `into` is no list; the stream keeps no text (`keep_text=False`); or its reply may begin
+                anew (``Route(restart_streams=True)``), which would give items twice.
             ReplyValidationError: while iterating: an item does not fit, or the reply is no list.
             ReplyTruncatedError, ReplyRefusedError, StreamInterruptedError, APIError: while iterating, after the items
                 that have arrived: as for `get_final_completion`.
@@ -122,6 +129,7 @@ class ParsedStream(CompletionStream, Generic[T_co]):
             raise InvalidRequestError(
                 "items: into is no list; in place of a TypeAdapter, write list[...]", param="into"
             )
+        refuse_restarts(self, "items")
 
         def decode(data: bytes, index: int) -> X:
             text = data.decode()
@@ -132,7 +140,9 @@ class ParsedStream(CompletionStream, Generic[T_co]):
             raise add_details(mismatch_error(found, 0, text), self.snapshot)
 
         scanner = ItemScanner(is_embedded=self._is_embedded)
-        return ItemView(self._text_of(0), scanner, decode, lambda: self._end_data(0), self._whole_list)
+        return ItemView(
+            self._text_of(0, self._read_items), scanner, decode, lambda: self._end_data(0), self._whole_list
+        )
 
     # --- what views are made of ---
 
@@ -145,8 +155,14 @@ class ParsedStream(CompletionStream, Generic[T_co]):
         """Whether text may surround the value."""
         return self._is_routed or self._typed.mode in ("json", "prompt")
 
-    def _text_of(self, choice: int) -> ChoiceText:
-        return ChoiceText(self._read_more, functools.partial(self._accumulator.text_pieces, choice))
+    def _text_of(self, choice: int, read_more: Callable[[], Awaitable[None]]) -> ChoiceText:
+        return ChoiceText(read_more, functools.partial(self._accumulator.text_pieces, choice))
+
+    async def _read_items(self) -> None:
+        if not self._opened:
+            await self.open()
+            refuse_restarts(self, "items")  # known here at the latest, where middleware made the call
+        await self._read_more()
 
     async def _read_more(self) -> None:
         """Reads the next chunk, and those that arrived with it."""
@@ -157,9 +173,9 @@ class ParsedStream(CompletionStream, Generic[T_co]):
             self._fail(error)
             raise
 
-    def _fail(self, error: CompletionError) -> None:
+    def _end_with(self, error: CompletionError) -> None:
         add_mode_note(error, self._typed)
-        super()._fail(error)
+        super()._end_with(error)
 
     # --- the value at the end ---
 

@@ -60,15 +60,23 @@ class PartialView:
     """Async iterator over the partial values of a choice.
 
     Args:
-        text: the choice's text.
-        scanner: for the form of the reply.
+        begin: returns the choice's text, and a scanner for the form of the reply.
+        restarts: how often the reply has begun anew.
         every: seconds that pass at least between two partials.
         check_end: the data of the whole choice; raises the error of one that is refused, cut or no JSON.
     """
 
-    def __init__(self, text: ChoiceText, scanner: PartialScanner, every: float, check_end: Callable[[], Any]) -> None:
-        self._text = text
-        self._scanner = scanner
+    def __init__(
+        self,
+        begin: Callable[[], tuple[ChoiceText, PartialScanner]],
+        restarts: Callable[[], int],
+        every: float,
+        check_end: Callable[[], Any],
+    ) -> None:
+        self._begin = begin
+        self._text, self._scanner = begin()
+        self._restarts = restarts
+        self._seen_restarts = restarts()
         self._every = every
         self._check_end = check_end
         self._due = 0.0
@@ -95,6 +103,10 @@ class PartialView:
     def _partial(self) -> Partial | None:
         """The next partial, if there is something new and it is due."""
         now = asyncio.get_running_loop().time()
+        if self._restarts() != self._seen_restarts:
+            self._seen_restarts = self._restarts()
+            self._text, self._scanner = self._begin()
+            self._is_last_out = False
         if self._is_last_out or now < self._due:
             return None
         self._scanner.feed(self._text.new())

@@ -11,7 +11,7 @@ from aiohttp import web
 from .. import CompletionError, CompletionStream
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError
-from .sse_relay import EVENT_STREAM, HEADERS, SSERelay
+from .sse_relay import EVENT_STREAM, HEADERS, SSERelay, check_relayable
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
@@ -41,6 +41,7 @@ async def relay_to(
     write_timeout: float | None,
 ) -> web.StreamResponse:
     """Relays `stream` to the client of `request`."""
+    check_relayable(stream)
     sink = _AiohttpSink(request, headers)
     relay = SSERelay(stream, sink, ping, write_timeout)
     await relay.run(wait_disconnected(request))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from .. import CompletionError, CompletionStream
+from .. import CompletionError, CompletionStream, InvalidRequestError
 from ..codecs.json import dumps
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError, log_relayed_error, public_error
@@ -38,6 +38,19 @@ class EventSink(Protocol):
     async def send_error(self, error: PublicError) -> None:
         """Sends an error as the whole response; `open` was not called."""
         ...
+
+
+def check_relayable(stream: CompletionStream) -> None:
+    """Refuses, and closes, a stream whose reply may begin anew: the client would get its beginning twice.
+
+    Raises:
+        InvalidRequestError: it may.
+    """
+    if stream.may_restart:
+        stream.close()
+        param = "restart_streams"
+        text = f"{param}: the client would get the beginning of a reply twice; relay a route without {param}"
+        raise InvalidRequestError(text, param=param)
 
 
 class SSERelay:
@@ -93,6 +106,8 @@ class SSERelay:
 
     async def _send_events(self) -> None:
         try:
+            await self._stream.open()
+            check_relayable(self._stream)  # known here at the latest, where middleware made the call
             async for chunk in self._stream:
                 data = chunk.to_dict()
                 if self._for_endpoint:

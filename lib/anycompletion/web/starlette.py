@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from .. import CompletionStream
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError
-from .sse_relay import EVENT_STREAM, HEADERS, SSERelay
+from .sse_relay import EVENT_STREAM, HEADERS, SSERelay, check_relayable
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ class SSEResponse(Response):
         for_endpoint: bool = False,
         request_id: str | None = None,
     ) -> None:
+        check_relayable(stream)
         self._stream = stream
         self._ping = ping
         self._write_timeout = write_timeout
