@@ -55,6 +55,7 @@ SUB_PACKAGES = (
     "integrations.aws",
     "integrations.google",
     "integrations.litellm",
+    "integrations.mcp",
     "integrations.otel",
     "integrations.prices",
     "integrations.redis",

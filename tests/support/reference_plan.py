@@ -173,7 +173,7 @@ SECTIONS = (
     Section(
         "anycompletion.integrations.otel",
         f"{_A}.integrations.otel",
-        ("otel", "Telemetry", "PROVIDER_NAMES"),
+        ("otel", "otel_tools", "Telemetry", "PROVIDER_NAMES"),
         "OpenTelemetry: `pip install 'anycompletion[otel]'`.",
     ),
     Section(
@@ -181,6 +181,12 @@ SECTIONS = (
         f"{_A}.integrations.litellm",
         ("routes_from", "RouterConfig"),
         "The configuration of a LiteLLM Router as arguments of a client; LiteLLM is not needed.",
+    ),
+    Section(
+        "anycompletion.integrations.mcp",
+        f"{_A}.integrations.mcp",
+        ("mcp_tools",),
+        "Tools of MCP servers: `pip install 'anycompletion[mcp]'`.",
     ),
     Section(
         "anycompletion.integrations.google",
