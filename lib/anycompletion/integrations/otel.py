@@ -8,12 +8,12 @@ standard variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT enables it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 try:
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import TracerProvider
+    from opentelemetry.trace import TracerProvider, get_tracer
 
     # The helper library is typed, but has no py.typed marker.
     from opentelemetry.util.genai.handler import TelemetryHandler  # pyright: ignore[reportMissingTypeStubs]
@@ -32,14 +32,17 @@ from .. import (
     ChatRequest,
     CompletionError,
     CompletionStream,
-    InvalidRequestError,
     StreamInterruptedError,
     __version__,
 )
 from ..errors import printable
 from ..logs import observer_failed
+from .otel_attributes import description, error_type, shown
 from .otel_content import input_messages, output_messages, tool_definitions
 from .tokens import billable_tokens
+
+if TYPE_CHECKING:
+    from ..tools import ToolEvent
 
 PROVIDER_NAMES: Mapping[str, str] = {
     "azure": "azure.ai.openai",
@@ -50,9 +53,6 @@ PROVIDER_NAMES: Mapping[str, str] = {
     "xai": "x_ai",
 }
 """Provider → its name in the conventions, where that is another."""
-
-_MAX_TEXT = 200
-"""Characters of a server's text that become an attribute."""
 
 T = TypeVar("T")
 
@@ -74,6 +74,24 @@ def otel(
         logger_provider: receives events, if they are enabled; by default the global one.
     """
     return Telemetry(tracer_provider, meter_provider, logger_provider)
+
+
+def otel_tools(*, tracer_provider: TracerProvider | None = None) -> Callable[[ToolEvent], None]:
+    """An observer that records one ``execute_tool`` span for each tool call of a run that has ended.
+
+    ::
+
+        await client.run_tools(model, messages, tools, on_event=otel_tools())
+
+    Arguments and results are captured where those of messages are. The spans of the turns are those of `otel`. One
+    observer serves any number of runs.
+
+    Args:
+        tracer_provider: receives spans; by default the global one.
+    """
+    from .otel_tools import ToolSpans  # noqa: PLC0415 (few services have tools)
+
+    return ToolSpans(get_tracer("anycompletion", __version__, tracer_provider))
 
 
 class Telemetry:
@@ -191,7 +209,7 @@ class _CallSpan:
 
     def _record_chunk(self, chunk: ChatCompletionChunk) -> None:
         if chunk.model and self._invocation.response_model_name is None:
-            self._invocation.response_model_name = _shown(chunk.model)  # the metrics of chunks have it as an attribute
+            self._invocation.response_model_name = shown(chunk.model)  # the metrics of chunks have it as an attribute
         self._invocation.record_stream_chunk()
 
     def end(self, completion: ChatCompletion | None, error: BaseException | None) -> None:
@@ -201,14 +219,14 @@ class _CallSpan:
         if error is None or (isinstance(error, StreamInterruptedError) and error.phase == "closed"):
             _log_errors(self._invocation.stop)
         else:
-            _log_errors(lambda: self._invocation.fail(Error(_description(error), _error_type(error), error)))
+            _log_errors(lambda: self._invocation.fail(Error(description(error), error_type(error), error)))
 
     def _record_reply(self, completion: ChatCompletion) -> None:
         invocation = self._invocation
-        invocation.response_id = _shown(completion.id)
-        invocation.response_model_name = _shown(completion.model)
+        invocation.response_id = shown(completion.id)
+        invocation.response_model_name = shown(completion.model)
         if completion.choices:
-            invocation.finish_reasons = [_shown(choice.finish_reason) or "error" for choice in completion.choices]
+            invocation.finish_reasons = [shown(choice.finish_reason) or "error" for choice in completion.choices]
         if completion.info.cached:
             invocation.attributes["anycompletion.cached"] = True  # its tokens were counted by the call that paid them
         if completion.info.target is not None:
@@ -231,7 +249,7 @@ class _CallSpan:
                 invocation.audio_output_tokens = usage.completion_tokens_details.audio_tokens
         if invocation.provider == "openai":
             for name in ("service_tier", "system_fingerprint"):
-                value = _shown(getattr(completion, name))
+                value = shown(getattr(completion, name))
                 if value is not None:
                     invocation.attributes[f"openai.response.{name}"] = value
         if invocation.should_capture_content:
@@ -247,33 +265,6 @@ def _output_type(request: ChatRequest) -> str | None:
     return "text" if form == "text" else None
 
 
-def _shown(text: str | None) -> str | None:
-    """A short text of a server, as an attribute: backends refuse long ones, and show control characters as they are."""
-    return printable(text[:_MAX_TEXT]) if text else None
-
-
-def _error_type(error: BaseException) -> str:
-    """The qualified name of an error's class, as it is imported by users."""
-    name = type(error).__name__
-    if isinstance(error, CompletionError):
-        return f"anycompletion.{name}"
-    module = type(error).__module__
-    return name if module == "builtins" else f"{module}.{name}"
-
-
-def _description(error: BaseException) -> str:
-    """A text about an error without its message, which may quote the prompt or the reply."""
-    parts = [type(error).__name__]
-    if isinstance(error, CompletionError):
-        # A provider's `param` may quote the request; ours names a place in it.
-        own = ("param",) if isinstance(error, InvalidRequestError) else ()
-        for name in ("status_code", "phase", *own, "request_id"):
-            value = getattr(error, name)
-            if value is not None:
-                parts.append(f"{name}={value}")
-    return " ".join(parts)
-
-
 def _log_errors(action: Callable[[], T]) -> T | None:
     """The result of `action`; None if it raises, which is logged."""
     try:
@@ -283,4 +274,4 @@ def _log_errors(action: Callable[[], T]) -> T | None:
         return None
 
 
-__all__ = ["PROVIDER_NAMES", "Telemetry", "otel"]
+__all__ = ["PROVIDER_NAMES", "Telemetry", "otel", "otel_tools"]
