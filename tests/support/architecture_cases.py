@@ -91,7 +91,7 @@ CLEAN = {
 PURE = "a dialect is pure: it neither sends, retries, signs nor chooses a provider"
 BYTES = "the transport carries bytes and does not know chat completions"
 CLI_MAY = "it may import the package itself, batch, testing"
-WEB_MAY = "it may import the package itself, codecs, errors, logs, records"
+WEB_MAY = "it may import the package itself, codecs, errors, logs, records, tools"
 TESTING_MAY = (
     "it may import the package itself, codecs, errors, http, records, redaction, streaming.accumulator, structured, "
     "transport"

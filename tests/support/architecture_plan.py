@@ -17,11 +17,13 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "errors": "each kind of error has its HTTP status",
         "logs": "failures that no response can carry any more are logged",
         "records": "JSON types of the endpoint",
+        "tools": "public package",
     },
     "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
     "workers": {"batch": "public package"},
     "integrations": {
         "routing": "public package",
+        "tools": "public package",
         "_boundary": "constructors that take URLs with passwords",
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",
@@ -105,6 +107,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "docstring_parser": {"tools.descriptions": "extra"},
     "genai_prices": {"integrations": "extra"},
     "google": {"integrations": "extra"},
+    "mcp": {"integrations": "extra"},
     "msgspec": {
         **dict.fromkeys(
             (
@@ -198,6 +201,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
     "dialects.openai_chat.dialect": {"anycompletion.dialects.openai_chat.stream": _STREAMS},
     "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
+    "integrations.otel": {"anycompletion.integrations.otel_tools": "few services have tools"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
     "sigv4": {"hmac": "few programs sign requests"},
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
@@ -212,7 +216,9 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",
+        "anycompletion.tools": "few services relay runs",
         "anycompletion.web.endpoint": _EXTRA,
+        "anycompletion.web.run_chunks": "few services relay runs",
         "anycompletion.web.starlette": _EXTRA,
     },
 }

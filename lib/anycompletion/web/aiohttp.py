@@ -16,6 +16,8 @@ from .sse_relay import EVENT_STREAM, HEADERS, SSERelay, check_relayable
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
+    from .run_chunks import RunChunks
+
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.05
@@ -35,15 +37,15 @@ class ClientClosedRequest(web.HTTPException):
 
 async def relay_to(
     request: web.Request,
-    stream: CompletionStream,
+    chunks: CompletionStream | RunChunks,
     ping: float | None,
     headers: Mapping[str, str] | None,
     write_timeout: float | None,
 ) -> web.StreamResponse:
-    """Relays `stream` to the client of `request`."""
-    check_relayable(stream)
+    """Relays `chunks` to the client of `request`."""
+    check_relayable(chunks)
     sink = _AiohttpSink(request, headers)
-    relay = SSERelay(stream, sink, ping, write_timeout)
+    relay = SSERelay(chunks, sink, ping, write_timeout)
     await relay.run(wait_disconnected(request))
     if relay.timed_out and request.transport is not None:
         request.transport.abort()  # closing would wait for a client that does not read

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from .. import AsyncCompletion, CompletionStream
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from ..tools import ToolRun
     from .authorization import Authorize
+    from .run_chunks import RunChunks
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -36,8 +38,9 @@ MAX_N = 8
 
 
 def starlette_sse(
-    stream: CompletionStream,
+    stream: CompletionStream | ToolRun[Any],
     *,
+    tools: bool = False,
     ping: float | None = PING,
     write_timeout: float | None = WRITE_TIMEOUT,
     headers: Mapping[str, str] | None = None,
@@ -56,8 +59,14 @@ def starlette_sse(
     once. What `client.stream` itself raises, such as a refusal of an invalid message, is the handler's, for which
     there is `starlette_errors`.
 
+    A tool run is relayed as one reply: the texts of its turns, with an empty line between two of them, and at the end
+    the finish reason of the last turn, which is ``tool_calls`` where the run ended before the model was done. When the
+    client disconnects, its tools are cancelled as well.
+
     Args:
-        stream: the response opens it if it is not open yet.
+        stream: a stream, which the response opens if it is not open yet; or a tool run that has not started.
+        tools: whether the client also gets the reasoning, the calls and the results of a run, and how it ended. Each
+            call that starts or ends, and the end, are a chunk without choices that has a `tool_event`. Default: False.
         ping: seconds of silence after which a comment is sent, so that proxies and browsers do not time out; None for
             never. Default: 15.
         write_timeout: seconds that one write may wait for a client that does not read, after which the relay ends as
@@ -66,19 +75,21 @@ def starlette_sse(
 
     Raises:
         ImportError: Starlette is not installed.
+        TypeError: `stream` is neither a stream nor a run.
         ValueError: `ping` or `write_timeout` is not a positive number.
     """
     _check_seconds(ping=ping, write_timeout=write_timeout)
     with _requires_starlette("starlette_sse"):
         from .starlette import SSEResponse  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
 
-    return SSEResponse(stream, ping, headers, write_timeout)
+    return SSEResponse(_chunks_of(stream, tools), ping, headers, write_timeout)
 
 
 async def aiohttp_sse(
     request: web.Request,
-    stream: CompletionStream,
+    stream: CompletionStream | ToolRun[Any],
     *,
+    tools: bool = False,
     ping: float | None = PING,
     write_timeout: float | None = WRITE_TIMEOUT,
     headers: Mapping[str, str] | None = None,
@@ -97,12 +108,13 @@ async def aiohttp_sse(
     first.
 
     Raises:
+        TypeError: `stream` is neither a stream nor a run.
         ValueError: `ping` or `write_timeout` is not a positive number.
     """
     _check_seconds(ping=ping, write_timeout=write_timeout)
     from .aiohttp import relay_to  # noqa: PLC0415 (aiohttp's server half, which users of Starlette do not need)
 
-    return await relay_to(request, stream, ping, headers, write_timeout)
+    return await relay_to(request, _chunks_of(stream, tools), ping, headers, write_timeout)
 
 
 async def cancel_on_disconnect(request: Request | web.Request, awaitable: Awaitable[T]) -> T:
@@ -243,6 +255,18 @@ def _requires_starlette(function: str) -> Generator[None]:
             raise
         text = f"{function} needs Starlette: pip install 'anycompletion[web]'"
         raise ImportError(text, name=error.name) from None
+
+
+def _chunks_of(stream: CompletionStream | ToolRun[Any], tools: bool) -> CompletionStream | RunChunks:
+    """What a relay sends."""
+    if isinstance(stream, CompletionStream):
+        return stream
+    from ..tools import ToolRun  # noqa: PLC0415 (few services relay runs)
+    from .run_chunks import RunChunks  # noqa: PLC0415 (as above)
+
+    if not isinstance(cast("object", stream), ToolRun):
+        raise TypeError(f"expected a stream or a tool run, found {type(stream).__name__}")
+    return RunChunks(stream, tools=tools)
 
 
 def _check_seconds(**values: float | None) -> None:

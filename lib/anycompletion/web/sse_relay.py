@@ -1,16 +1,22 @@
-"""Relays one stream to one client: events, pings, errors before or after the first byte; imports no framework."""
+"""Relays a stream or a tool run to one client: events, pings, errors before or after the first byte.
+
+Imports no framework.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import CompletionError, CompletionStream, InvalidRequestError
 from ..codecs.json import dumps
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError, log_relayed_error, public_error
 from .public_replies import remove_service_fields
+
+if TYPE_CHECKING:
+    from .run_chunks import RunChunks
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Headers that keep proxies from buffering events and from compressing them into blocks."""
@@ -40,14 +46,14 @@ class EventSink(Protocol):
         ...
 
 
-def check_relayable(stream: CompletionStream) -> None:
+def check_relayable(chunks: CompletionStream | RunChunks) -> None:
     """Refuses, and closes, a stream whose reply may begin anew: the client would get its beginning twice.
 
     Raises:
         InvalidRequestError: it may.
     """
-    if stream.may_restart:
-        stream.close()
+    if isinstance(chunks, CompletionStream) and chunks.may_restart:
+        chunks.close()
         param = "restart_streams"
         text = f"{param}: the client would get the beginning of a reply twice; relay a route without {param}"
         raise InvalidRequestError(text, param=param)
@@ -57,7 +63,7 @@ class SSERelay:
     """Relay of one stream to one client as server-sent events.
 
     Args:
-        stream: closed when the relay ends, however it ends.
+        chunks: closed when the relay ends, however it ends.
         sink: the client.
         ping: seconds of silence after which a comment is sent, or None.
         write_timeout: seconds that one write may wait for the client, or None.
@@ -69,7 +75,7 @@ class SSERelay:
 
     def __init__(
         self,
-        stream: CompletionStream,
+        chunks: CompletionStream | RunChunks,
         sink: EventSink,
         ping: float | None,
         write_timeout: float | None,
@@ -77,7 +83,7 @@ class SSERelay:
         for_endpoint: bool = False,
         request_id: str | None = None,
     ) -> None:
-        self._stream = stream
+        self._chunks = chunks
         self._sink = sink
         self._ping = ping
         self._write_timeout = write_timeout
@@ -102,13 +108,14 @@ class SSERelay:
         except ClientDisconnected:
             pass
         finally:
-            await self._stream.aclose()
+            await self._chunks.aclose()
 
     async def _send_events(self) -> None:
         try:
-            await self._stream.open()
-            check_relayable(self._stream)  # known here at the latest, where middleware made the call
-            async for chunk in self._stream:
+            if isinstance(self._chunks, CompletionStream):
+                await self._chunks.open()
+                check_relayable(self._chunks)  # known here at the latest, where middleware made the call
+            async for chunk in self._chunks:
                 data = chunk.to_dict()
                 if self._for_endpoint:
                     remove_service_fields(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -16,6 +16,9 @@ from .. import CompletionStream
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError
 from .sse_relay import EVENT_STREAM, HEADERS, SSERelay, check_relayable
+
+if TYPE_CHECKING:
+    from .run_chunks import RunChunks
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ class SSEResponse(Response):
 
     def __init__(
         self,
-        stream: CompletionStream,
+        chunks: CompletionStream | RunChunks,
         ping: float | None,
         headers: Mapping[str, str] | None,
         write_timeout: float | None,
@@ -40,8 +43,8 @@ class SSEResponse(Response):
         for_endpoint: bool = False,
         request_id: str | None = None,
     ) -> None:
-        check_relayable(stream)
-        self._stream = stream
+        check_relayable(chunks)
+        self._chunks = chunks
         self._ping = ping
         self._write_timeout = write_timeout
         self._for_endpoint = for_endpoint
@@ -54,7 +57,7 @@ class SSEResponse(Response):
         """Sends the stream; called by Starlette."""
         sink = _StarletteSink(self, scope, receive, send)
         relay = SSERelay(
-            self._stream,
+            self._chunks,
             sink,
             self._ping,
             self._write_timeout,

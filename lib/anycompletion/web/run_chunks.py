@@ -1,0 +1,88 @@
+"""A tool run as the chunks of one reply, which is what browsers and OpenAI's SDKs read; imports no framework."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from .. import ChatCompletionChunk, ChunkChoice, Content, Delta, JsonObject
+from ..tools import CallFinished, CallStarted, ChunkEvent, ReasoningDelta, RunFinished, TextDelta, ToolEvent, ToolRun
+
+
+class RunChunks:
+    """The text of a tool run as chunks, with the id and the model of its first turn.
+
+    The last one has the finish reason of the last turn, which is ``tool_calls`` where the run ended before the model
+    was done. Texts of two turns have an empty line between them.
+
+    Args:
+        run: not started yet.
+        tools: whether reasoning, calls, results and how the run ended are in it. Without, readers see none of that.
+    """
+
+    def __init__(self, run: ToolRun[Any], *, tools: bool) -> None:
+        self._run = run
+        self._tools = tools
+        self._events = run.events(raw=True)
+        self._due: deque[ChatCompletionChunk] = deque()
+        self._first: ChatCompletionChunk | None = None
+        """The first chunk of the first turn."""
+        self._text_turn: int | None = None
+        """The turn of the last text."""
+
+    def __aiter__(self) -> RunChunks:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        while not self._due:
+            self._add(await anext(self._events))
+        return self._due.popleft()
+
+    async def aclose(self) -> None:
+        """Closes the run: its request is closed, its tools are cancelled."""
+        await self._run.aclose()
+
+    def _add(self, event: ToolEvent) -> None:
+        """Makes what is due of one event."""
+        match event:
+            case ChunkEvent(chunk):
+                self._first = self._first or chunk
+                for choice in chunk.choices:
+                    if choice.delta.refusal is not None:
+                        self._add_choice(Delta(refusal=choice.delta.refusal))
+            case TextDelta(text, turn):
+                opening = "assistant" if self._text_turn is None else None
+                between = "" if opening is not None or turn == self._text_turn else "\n\n"
+                self._text_turn = turn
+                self._add_choice(Delta(role=opening, content=between + text))
+            case ReasoningDelta(text):
+                if self._tools:
+                    self._add_choice(Delta(reasoning_content=text))
+            case CallStarted(call, turn):
+                self._add_tool_event({"type": "call_started", "turn": turn, "call": call.to_dict()})
+            case CallFinished(call, outcome, turn):
+                result = {"call_id": call.id, "content": _plain(outcome.content), "failed": outcome.error is not None}
+                self._add_tool_event({"type": "call_finished", "turn": turn, **result})
+            case RunFinished(outcome, turn):
+                pending = [{"id": each.id, "name": each.name, "arguments": each.arguments} for each in outcome.pending]
+                ended = {"status": outcome.status, "pending": pending}
+                self._add_tool_event({"type": "run_finished", "turn": turn, **ended})
+                self._add_choice(Delta(), outcome.reply.choices[0].finish_reason or "stop")
+            case _:
+                pass  # the end of a turn
+
+    def _add_choice(self, delta: Delta, finish_reason: str | None = None) -> None:
+        self._due.append(self._chunk([ChunkChoice(0, delta, finish_reason)]))
+
+    def _add_tool_event(self, event: JsonObject) -> None:
+        if self._tools:
+            # Readers of OpenAI's format skip chunks without choices, such as those with the usage.
+            self._due.append(self._chunk([], {"tool_event": event}))
+
+    def _chunk(self, choices: list[ChunkChoice], extra: JsonObject | None = None) -> ChatCompletionChunk:
+        first = self._first or ChatCompletionChunk()
+        return ChatCompletionChunk(first.id, choices, first.created, first.model, extra=extra)
+
+
+def _plain(content: Content) -> object:
+    return content if isinstance(content, str) else [part.to_dict() for part in content]
