@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +61,6 @@ class RunCalls:
         timeout: Timeout = (self._dispatcher.defaults | checked)["timeout"]
         total = left if timeout.total is None else min(timeout.total, left)
         return checked | OptionValues({"timeout": attrs.evolve(timeout, total=total)})
-
-    def track_task(self, task: asyncio.Task[Any]) -> None:
-        """Keeps a strong reference to a task of the run; closing the client cancels it."""
-        self._dispatcher.state.track_task(task)
 
 
 def tool_run(

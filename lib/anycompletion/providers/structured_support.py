@@ -47,6 +47,8 @@ class StructuredSupport(Declaration):
     """Modes that the provider is known to refuse or to ignore."""
     keywords: Mapping[str, bool] = attrs.field(factory=dict[str, bool], kw_only=True)
     """Keyword of JSON Schema → whether schemas may have it, where this differs from others of the dialect."""
+    schema_with_tools: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Starts of the names of models that take a schema for the reply of a request with tools; ``("",)`` for all."""
     thinking_takes_forced_tools: bool = attrs.field(default=True, kw_only=True)
     """False where a call that thinks may offer a tool, but cannot demand its use."""
 
@@ -55,8 +57,9 @@ class StructuredSupport(Declaration):
             if mode not in STRUCTURED_MODES:
                 shown = ", ".join(map(repr, STRUCTURED_MODES))
                 raise ConfigurationError(f"structured: expected one of the modes {shown}, found {mode!r}")
-        if isinstance(cast("object", self.strict_models), str):
-            raise ConfigurationError("structured: strict_models: expected a tuple of texts, found a text")
+        for name in ("strict_models", "schema_with_tools"):
+            if isinstance(cast("object", getattr(self, name)), str):
+                raise ConfigurationError(f"structured: {name}: expected a tuple of texts, found a text")
 
     def mode_of(self, model: str) -> StructuredMode:
         """The mode for a model, by the provider's own name of it."""

@@ -76,7 +76,7 @@ async def _complete_again(
         if sent is None:
             # With the last reply only: with all of them, the cost would grow with the square of the re-asks.
             text = "" if failed.partial is None else failed.partial.text
-            request = reask_request(typed.request, text, _problem(failed, typed.request))
+            request = reask_request(typed.request, text, problem_text(failed, typed.request))
             earlier, reasks = failed, reasks + 1
             sent = send(request, reasks)
         try:
@@ -94,7 +94,7 @@ async def _complete_again(
             failed = error.with_traceback(None)
 
 
-def _problem(failed: ReplyValidationError, request: ChatRequest) -> str:
+def problem_text(failed: ReplyValidationError, request: ChatRequest) -> str:
     """What the model gets to know of its reply; here the words of a check are what helps it."""
     again = (
         f"Call {ANSWER} again, with all of it corrected."

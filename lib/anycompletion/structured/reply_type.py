@@ -64,12 +64,12 @@ class ReplyType(msgspec.Struct, Generic[T], frozen=True, eq=False):
             return TypedRequest(
                 neutral_request(request, self.plan.name, self.plan.schema, self.mode, self.strict), "tool"
             )
-        mode, prepared = self._prepared(provider, model)
+        mode, prepared = self.prepared(provider, model)
         forced = mode != "tool" or forces_tool(provider, model, request.given())
         typed = typed_request(request, self.plan.name, prepared.schema, mode, strict=prepared.strict, forced=forced)
         return TypedRequest(typed, mode, prepared.notes)
 
-    def _prepared(self, provider: Provider, model: str) -> tuple[StructuredMode, PreparedSchema]:
+    def prepared(self, provider: Provider, model: str) -> tuple[StructuredMode, PreparedSchema]:
         """The mode and the schema for a model; made once for each type and model."""
         kept = _PREPARED.setdefault(self.plan.identity, {})
         key = (provider.name, model, self.mode, self.strict)

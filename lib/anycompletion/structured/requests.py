@@ -61,9 +61,9 @@ def typed_request(
             if forced:
                 params["tool_choice"] = {"type": "function", "function": {"name": ANSWER}}
             else:
-                messages = _instructed(messages, _TOOL_INSTRUCTION)
+                messages = instructed(messages, _TOOL_INSTRUCTION)
         case "json" | "prompt":
-            messages = _instructed(messages, f"{_INSTRUCTION}\n\n{json.dumps(schema).decode()}")
+            messages = instructed(messages, f"{_INSTRUCTION}\n\n{json.dumps(schema).decode()}")
             if mode == "json":
                 params["response_format"] = {"type": "json_object"}
         case _:
@@ -79,7 +79,7 @@ def _with(request: ChatRequest, messages: Sequence[Message], params: dict[str, A
     return changed
 
 
-def _instructed(messages: Sequence[Message], text: str) -> list[Message]:
+def instructed(messages: Sequence[Message], text: str) -> list[Message]:
     """The messages with instructions after the leading ones."""
     leading = next(
         (at for at, each in enumerate(messages) if not isinstance(each, (SystemMessage, DeveloperMessage))),

@@ -1,100 +1,100 @@
 """RunDriver: a tool run as steps. It asks the model, has the calls of the reply answered, and asks again.
 
-It knows neither sockets nor providers: a turn is one logical call of a `RunClient`. Nothing runs between its steps but
-the tools of a turn and the request of a turn that is streamed.
+It knows neither sockets nor providers: a turn is one logical call of a `RunClient`. Between its steps, nothing goes on
+but the tools of a turn, and the request of a turn that is streamed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
-
-import anyio
-import attrs
+from typing import Any, cast
 
 from .._async import Interruptible
-from ..errors import APITimeoutError, ClientClosedError
-from ..logs import observer_failed
-from ..records import ChatCompletion, ChatCompletionChunk, ChatRequest, Choice, Message, ToolCall, Usage
+from ..errors import ClientClosedError, ReplyError, ReplyValidationError
+from ..records import ChatCompletion, ChatRequest, Choice, Message, ToolCall
 from ..records.messages import AssistantTurn, ChatCompletionMessage
+from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
-from .call_checks import pending_call
-from .events import (
-    ChunkEvent,
-    ReasoningDelta,
-    RunFinished,
-    TextDelta,
-    ToolEvent,
-    TurnFinished,
-)
+from ..structured import ParsedCompletion
+from .call_checks import is_incomplete, pending_call
+from .event_queue import EventQueue
+from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
 from .outcomes import ToolOutcome
+from .run_client import RunClient
+from .run_limits import RunLimits
 from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
+from .run_requests import RunRequests
 from .run_settings import RunSettings
+from .tool_calling import error_outcome
 from .tool_set import ToolSet
 from .transcript import Transcript, TurnResults
 from .turn_calls import TurnCalls
+from .typed_answers import TypedAnswer
 
-_MAX_FAILED_TURNS = 3
-"""Turns in a row in which every call failed, after which a run ends."""
-
-
-class RunClient(Protocol):
-    """The client as runs use it."""
-
-    @property
-    def threads(self) -> anyio.CapacityLimiter:
-        """The limit of the threads of sync tools."""
-        ...
-
-    def complete(self, request: ChatRequest, left: float | None) -> Awaitable[ChatCompletion]:
-        """One reply, within `left` seconds."""
-        ...
-
-    def stream(self, request: ChatRequest, left: float | None) -> CompletionStream:
-        """One streamed reply, within `left` seconds."""
-        ...
-
-    def track_task(self, task: asyncio.Task[Any]) -> None:
-        """Keeps a strong reference to a task; closing the client cancels it."""
-        ...
+_NO_TURNS_LEFT: dict[str, object] = {"error": "not run", "reason": "no calls are left; answer with what is known"}
 
 
 class RunDriver:
     """The steps of one run, and its state between them."""
 
-    def __init__(self, client: RunClient, request: ChatRequest, tools: ToolSet, settings: RunSettings) -> None:
+    def __init__(
+        self,
+        client: RunClient,
+        request: ChatRequest,
+        tools: ToolSet,
+        settings: RunSettings,
+        answer: TypedAnswer | None = None,
+    ) -> None:
         self._client = client
-        self._request = request
+        self._requests = RunRequests(request if answer is None else answer.typed.request, answer)
+        self._model = request.model
         self._tools = tools
         self._settings = settings
+        self._answer = answer
+        self._limits = RunLimits(settings)
         self._step: Callable[[], Awaitable[None]] | None = self._start
         """What comes next; None after the end."""
-        self._ready: deque[ToolEvent] = deque()
-        """Events that happened and were not read."""
+        self._events = EventQueue(settings.on_event)
         self._stream: CompletionStream | None = None
-        self._results: TurnResults | None = None
-        """The calls of the last reply, which are open; None where there are none."""
-        self._calls: TurnCalls | None = None
-        """Those calls, while they are answered."""
+        self._running: TurnCalls | None = None
+        """The calls of a turn while they are answered."""
         self._body: Interruptible | None = None
-        self._ends_at: float | None = None
-        self._asked = 0
-        self._failed_turns = 0
-        self._turn_calls: list[ToolCall] = []
+        """What a reader waits for, so that `close` can end it."""
         self._error: BaseException | None = None
-        self._closed = False
+        self._is_closed = False
+        # --- the turn that goes on ---
+        self._reply: ChatCompletion | None = None
+        self._results: TurnResults | None = None
+        """The calls of the reply that have no result; None where there are none."""
+        self._calls: list[ToolCall] = []
+        """The same, without those by which the model gives a typed answer."""
+        self._given: list[int] = []
+        """Indexes of the calls by which the model gives a typed answer."""
+        self._read: ParsedCompletion[Any] | ReplyValidationError | None = None
+        """What such an answer is."""
+        self._is_first = True
+        self._is_last = False
+        """Whether the model may call no tools any more, because there are no turns left."""
+        self._is_refresh = False
+        self._reasks = 0
+        # --- what readers see ---
         self.is_live = False
         """Whether events are read as they happen, so that turns are streamed."""
         self.shows_chunks = False
-        self.reply: ChatCompletion | None = None
-        self._transcript = Transcript(list(request.messages))  # type: ignore[arg-type]
+        self._transcript = Transcript(cast("list[Message]", list(request.messages)))
         self.turns: list[Turn] = []
         self.pending: list[PendingCall] = []
-        self.usages: list[Usage | None] = []
         self.outcome: RunOutcome[Any] | None = None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation so far."""
+        return self._transcript.messages
+
+    @property
+    def limits(self) -> RunLimits:
+        """What the run has used."""
+        return self._limits
 
     # --- reading ---
 
@@ -105,21 +105,21 @@ class RunDriver:
             CompletionError: a turn failed.
             ClientClosedError: the run was closed, or a task that read it was cancelled.
         """
-        while not self._ready:
+        while not self._events:
             if self._error is not None:
                 raise self._error
             if self._step is None:
                 return None
             try:
                 await self._step()
-            except Exception as error:  # noqa: BLE001 (raised again, to each reader)
+            except Exception as error:  # noqa: BLE001 (raised again, after the events before it, and to each reader)
                 self._fail(error)
                 await self._stop()
             except BaseException:
-                self._fail(ClientClosedError("this run was cancelled; its messages are what a new one goes on from"))
+                self._fail(ClientClosedError("this run was cancelled; a new one can go on from its messages"))
                 await self._stop()
                 raise
-        return self._ready.popleft()
+        return self._events.take()
 
     def _fail(self, error: BaseException) -> None:
         self._step = None
@@ -129,131 +129,141 @@ class RunDriver:
     # --- steps ---
 
     async def _start(self) -> None:
-        if self._settings.deadline is not None:
-            self._ends_at = time.monotonic() + self._settings.deadline
-        self._results = self._transcript.open_turn()
-        if self._results is None:
+        self._limits.start()
+        results = self._transcript.open_turn()
+        if results is None:
             self._step = self._ask
             return
-        self.reply = _stored_reply(self._results.message, self._request.model)
-        self._turn_calls = [self._results.calls[index] for index in self._results.unanswered]
-        self._step = self._answer
+        self._is_first = False
+        self._reply = _stored_reply(results.message, self._model)
+        self._set_calls(results)
+        self._step = self._answer_calls
 
     async def _ask(self) -> None:
-        left = self._time_left()
-        request = self._next_request()
-        self._asked += 1
+        if self._reply is not None and self._limits.is_spent(self._reply):
+            self._finish("budget")
+            return
+        left = self._limits.time_left()
+        request = self._requests.next(self.messages, is_first=self._is_first, has_to_answer=self._is_last)
+        refresh, self._is_refresh, self._is_first = self._is_refresh, False, False
+        self._limits.asked += not refresh
         if self.is_live:
-            self._stream = self._client.stream(request, left)
-            self._step = self._read
+            self._stream = self._client.stream(request, left, refresh=refresh)
+            self._step = self._read_chunk
             return
         with Interruptible() as self._body:
-            self._take(await self._client.complete(request, left))
+            self._take(await self._client.complete(request, left, refresh=refresh))
         self._check_open()
 
-    async def _read(self) -> None:
+    async def _read_chunk(self) -> None:
         stream = self._stream
         assert stream is not None, "a stream was opened"
         async for chunk in stream:
-            self._show(chunk)
+            self._events.add_chunk(chunk, len(self.turns), shows_chunk=self.shows_chunks)
             return
         self._stream = None
         self._take(stream.snapshot)
 
-    async def _answer(self) -> None:
+    async def _answer_calls(self) -> None:
         """Does the next thing that the calls of the turn need, or waits until something happens to them."""
-        if self._calls is None:
-            self._calls = self._turn_calls_of(self._results)
+        running = self._running = self._running or self._begin_calls()
         with Interruptible() as self._body:
-            if not await self._calls.advance():
-                self._end_turn(self._calls)
-                self._calls = None
+            if not await running.advance():
+                self._running = None
+                self._end_turn(running)
         self._check_open()
 
-    # --- one turn ---
-
-    def _next_request(self) -> ChatRequest:
-        request = attrs.evolve(self._request, messages=[*self.messages])
-        if self._asked and request.tool_choice not in (None, "none"):
-            request.tool_choice = "auto"
-        return request
-
-    def _time_left(self) -> float | None:
-        """Seconds until the run's deadline.
-
-        Raises:
-            APITimeoutError: it has passed.
-        """
-        if self._ends_at is None:
-            return None
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise APITimeoutError(
-                f"the run took longer than its deadline of {self._settings.deadline:g} s", phase="total"
-            )
-        return left
-
-    def _show(self, chunk: ChatCompletionChunk) -> None:
-        """The events of a chunk."""
-        turn = len(self.turns)
-        if self.shows_chunks:
-            self._ready.append(ChunkEvent(chunk, turn))
-        for choice in chunk.choices:
-            if choice.index != 0:
-                continue
-            if choice.delta.reasoning_content:
-                self._ready.append(ReasoningDelta(choice.delta.reasoning_content, turn))
-            if choice.delta.content:
-                self._ready.append(TextDelta(choice.delta.content, turn))
+    # --- the reply of a turn ---
 
     def _take(self, reply: ChatCompletion) -> None:
         """Takes the reply of a turn, and decides what comes next."""
-        self.usages.append(reply.usage)
+        self._limits.add_reply(reply)
+        self._client.answered(reply)
         self.messages.append(reply.message)
-        self.reply = reply
-        self._results = self._transcript.open_turn()
-        self._turn_calls = [] if self._results is None else list(self._results.calls)
-        if self._results is not None:
-            reply.info.warnings.extend(self._results.warnings)
-        if self._turn_calls and self._asked < self._settings.max_turns:
-            self._step = self._answer
-            return
-        self._close_turn([])
-        is_paused = bool(reply.choices) and reply.choices[0].paused
-        if self._turn_calls or (is_paused and self._asked >= self._settings.max_turns):
-            self._finish(
-                "max_turns", [pending_call(call, self._tools, len(self.turns) - 1) for call in self._turn_calls]
-            )
-        elif is_paused:
-            self._step = self._ask
+        self._reply = reply
+        results = self._transcript.open_turn()
+        self._set_calls(results)
+        if results is not None:
+            reply.info.warnings.extend(results.warnings)
+        self._limits.add_calls(is_cut=_is_cut(reply, self._calls))
+        if self._calls and not self._given and not self._limits.allows_turns:
+            self._end_without_turns()
+        elif self._calls and self._limits.is_cut_again:
+            self._leave_open("tool_failures")
+        elif self._calls:
+            self._step = self._answer_calls
+        elif reply.choices and reply.choices[0].paused and not self._given:
+            self._close_turn([])
+            if self._limits.allows_turns:
+                self._step = self._ask
+            else:
+                self._finish("max_turns")
         else:
-            self._finish("finished")
+            self._close_turn([])
+            self._conclude()
 
-    def _turn_calls_of(self, results: TurnResults | None) -> TurnCalls:
-        assert results is not None, "there are open calls"
-        assert self.reply is not None, "calls are in a reply"
+    def _set_calls(self, results: TurnResults | None) -> None:
+        """Sets the calls of a turn; a typed answer among them is read, and the model gets whether it fits."""
+        answer, self._results, self._given = self._answer, results, []
+        self._calls = [] if results is None else [results.calls[index] for index in results.unanswered]
+        if answer is None or results is None or self._reply is None:
+            return
+        self._given = [index for index, call in enumerate(results.calls) if answer.is_answer(call)]
+        if not self._given:
+            return
+        self._calls = [call for call in self._calls if not answer.is_answer(call)]
+        self._read = answer.try_read(self._reply)
+        for index in self._given:
+            if index in results.unanswered:
+                results.add(index, answer.outcome(results.calls[index], self._read))
+
+    def _end_without_turns(self) -> None:
+        """Ends the last turn that `max_turns` allows: its calls stay open, or the model is asked for its answer."""
+        if self._is_last or not self._settings.final_answer:
+            self._leave_open("max_turns")
+            return
+        results, error = self._results, ToolRunError("not run: max_turns was reached", status="max_turns")
+        assert results is not None, "there are calls"
+        outcomes: list[ToolOutcome] = []
+        for index in results.unanswered:
+            outcome = error_outcome(results.calls[index], _NO_TURNS_LEFT, error)
+            results.add(index, outcome)
+            outcomes.append(outcome)
+            self._events.add(CallFinished(outcome.call, outcome, len(self.turns)))
+        self._close_turn(outcomes)
+        self._is_last, self._step = True, self._ask
+
+    def _leave_open(self, status: RunStatus) -> None:
+        turn = self._close_turn([])
+        self._finish(status, [pending_call(call, self._tools, turn.index) for call in self._calls])
+
+    # --- the calls of a turn ---
+
+    def _begin_calls(self) -> TurnCalls:
+        results, reply = self._results, self._reply
+        assert results is not None, "there are calls"
+        assert reply is not None, "calls are in a reply"
         return TurnCalls(
             results,
             tools=self._tools,
             settings=self._settings,
             turn=len(self.turns),
-            emit=self._emit,
-            cut=bool(self.reply.choices) and self.reply.choices[0].finish_reason == "length",
-            in_order=self._request.parallel_tool_calls is False,
-            ends_at=self._ends_at,
+            emit=self._events.add,
+            cut=bool(reply.choices) and reply.choices[0].finish_reason == "length",
+            in_order=self._requests.in_order,
+            ends_at=self._limits.ends_at,
             threads=self._client.threads,
         )
 
     def _end_turn(self, answers: TurnCalls) -> None:
         """Ends a turn whose calls were answered, and decides what comes next."""
-        outcomes = answers.outcomes
-        turn = self._close_turn(outcomes)
-        if outcomes:
-            failed = all(outcome.error is not None for outcome in outcomes)
-            self._failed_turns = self._failed_turns + 1 if failed else 0
+        turn = self._close_turn(answers.outcomes)
+        self._limits.add_outcomes(answers.outcomes)
         if answers.pending:
             self._finish("paused" if answers.is_paused else "stopped", answers.pending)
-        elif self._failed_turns >= _MAX_FAILED_TURNS:
+        elif self._given:
+            self._conclude()
+        elif self._limits.only_failures:
             self._finish("tool_failures")
         elif self._settings.stop_when is not None and self._settings.stop_when(turn):
             self._finish("stopped")
@@ -261,59 +271,71 @@ class RunDriver:
             self._step = self._ask
 
     def _close_turn(self, outcomes: list[ToolOutcome]) -> Turn:
-        assert self.reply is not None, "a turn has a reply"
-        turn = Turn(len(self.turns), self.reply, self._turn_calls, outcomes)
+        assert self._reply is not None, "a turn has a reply"
+        turn = Turn(len(self.turns), self._reply, self._calls, outcomes)
         self.turns.append(turn)
-        self._emit(TurnFinished(turn, turn.index))
+        self._events.add(TurnFinished(turn, turn.index))
         return turn
 
+    # --- the end ---
+
+    def _conclude(self) -> None:
+        """Finishes with the reply, or asks again where it is no value of the type that was asked for."""
+        answer, reply = self._answer, self._reply
+        if answer is None:
+            self._finish("finished")
+            return
+        assert reply is not None, "a run ends after a reply"
+        read = self._read if self._given else answer.try_read(reply)
+        if isinstance(read, ParsedCompletion):
+            read.info.reasks = self._reasks
+            self._reply = read
+            self._finish("finished")
+            return
+        assert read is not None, "an answer was read"
+        if reply.info.cached and not self._calls and self._client.may_refresh:
+            # A stored answer that does not fit is asked for anew, which is no re-ask.
+            del self.messages[self.messages.index(reply.message) :]
+            self._is_refresh, self._step = True, self._ask
+            return
+        if not self._given:
+            self.messages.append(answer.problem(read))
+        if self._reasks == answer.max_reasks:
+            raise self._with_run(read)
+        self._reasks += 1
+        self._step = self._ask
+
+    def _with_run(self, error: ReplyError) -> ReplyError:
+        error.usage = self._limits.usage
+        if error.partial is not None:
+            error.partial.info.reasks = self._reasks
+        return error
+
     def _finish(self, status: RunStatus, pending: Sequence[PendingCall] = ()) -> None:
-        assert self.reply is not None, "a run ends after a reply"
+        assert self._reply is not None, "a run ends after a reply"
         self.pending = list(pending)
-        self.outcome = RunOutcome(self.reply, status, self.messages, self.turns, self.usage, self.pending)
+        self.outcome = RunOutcome(self._reply, status, self.messages, self.turns, self._limits.usage, self.pending)
         self._step = None
-        self._emit(RunFinished(self.outcome, len(self.turns) - 1))
-
-    @property
-    def messages(self) -> list[Message]:
-        """The conversation so far."""
-        return self._transcript.messages
-
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens of all turns so far; None where one of them did not say."""
-        known = [usage for usage in self.usages if usage is not None]
-        return Usage.total_of(known) if known and len(known) == len(self.usages) else None
-
-    # --- events ---
-
-    def _emit(self, event: ToolEvent) -> None:
-        """Adds an event that `on_event` sees as well."""
-        self._ready.append(event)
-        if self._settings.on_event is not None:
-            try:
-                self._settings.on_event(event)
-            except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
-                observer_failed("on_event", error)
+        self._events.add(RunFinished(self.outcome, len(self.turns) - 1))
 
     # --- closing ---
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise ClientClosedError("this run was closed before its end")
+        if self._is_closed:
+            raise _closed()
 
     def close(self) -> None:
-        """Ends what goes on, without waiting: closes a stream, cancels a request and the tools of a turn."""
-        if self._closed or self.outcome is not None:
+        """Ends what goes on, without waiting: closes the request, and cancels the tools of a turn."""
+        if self._is_closed or self.outcome is not None:
             return
-        self._closed = True
-        self._fail(ClientClosedError("this run was closed before its end"))
+        self._is_closed = True
+        self._fail(_closed())
         if self._body is not None:
             self._body.interrupt()
         if self._stream is not None:
             self._stream.close()
-        if self._calls is not None:
-            self._calls.cancel()
+        if self._running is not None:
+            self._running.cancel()
 
     async def aclose(self) -> None:
         """The same, and waits until the tools have ended."""
@@ -323,8 +345,12 @@ class RunDriver:
     async def _stop(self) -> None:
         if self._stream is not None:
             await self._stream.aclose()
-        if self._calls is not None:
-            await self._calls.aclose()
+        if self._running is not None:
+            await self._running.aclose()
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("this run was closed before its end; a new one can go on from its messages")
 
 
 def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
@@ -332,3 +358,8 @@ def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
     if not isinstance(message, ChatCompletionMessage):
         message = ChatCompletionMessage.from_dict(message.to_dict())
     return ChatCompletion("", [Choice(0, message, "tool_calls")], model)
+
+
+def _is_cut(reply: ChatCompletion, calls: Sequence[ToolCall]) -> bool:
+    """Whether the token limit ended a reply inside a call."""
+    return bool(reply.choices) and reply.choices[0].finish_reason == "length" and any(map(is_incomplete, calls))

@@ -58,7 +58,7 @@ class ToolRun(Generic[T_co]):
     @property
     def usage(self) -> Usage | None:
         """Tokens of all turns so far; None where one of them did not say."""
-        return self._driver.usage
+        return self._driver.limits.usage
 
     @property
     def status(self) -> RunStatus | None:

@@ -1,0 +1,37 @@
+"""RunClient: the part of a client that runs use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+import anyio
+
+from ..records import ChatCompletion, ChatRequest
+from ..streaming import CompletionStream
+
+
+class RunClient(Protocol):
+    """The client of one run: it makes a logical call for each turn."""
+
+    @property
+    def threads(self) -> anyio.CapacityLimiter:
+        """The limit of the threads of sync tools."""
+        ...
+
+    @property
+    def may_refresh(self) -> bool:
+        """Whether a reply may be asked for anew that a cache has stored."""
+        ...
+
+    def complete(self, request: ChatRequest, left: float | None, *, refresh: bool) -> Awaitable[ChatCompletion]:
+        """One reply, within `left` seconds; with `refresh`, no stored one."""
+        ...
+
+    def stream(self, request: ChatRequest, left: float | None, *, refresh: bool) -> CompletionStream:
+        """One streamed reply, within `left` seconds; with `refresh`, no stored one."""
+        ...
+
+    def answered(self, reply: ChatCompletion) -> None:
+        """Notes the reply of a turn, so that the next one goes where it came from."""
+        ...

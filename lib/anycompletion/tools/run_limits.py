@@ -1,0 +1,125 @@
+"""RunLimits: counts of a run, and what of its budget, deadline and turns is left."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from ..errors import APITimeoutError
+from ..logs import log_event
+from ..records import ChatCompletion, Usage
+from .outcomes import ToolOutcome
+from .run_outcomes import Budget
+from .run_settings import RunSettings
+
+_MAX_FAILED_TURNS = 3
+"""Turns in a row in which every call failed, after which a run ends."""
+
+_MAX_CUT_TURNS = 2
+"""Replies in a row that are cut inside a call, after which a run ends."""
+
+_NOTHING = Usage(0, 0, 0, cost=0.0)
+"""What a reply of a cache uses."""
+
+
+class RunLimits:
+    """What a run has used, and whether it may go on."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self._usages: list[Usage | None] = []
+        self._tool_calls = 0
+        self._failed_turns = 0
+        self._cut_turns = 0
+        self.asked = 0
+        """Replies that were asked for."""
+        self.ends_at: float | None = None
+        """When the deadline is, on the clock of `time.monotonic`; None before the start, and without one."""
+
+    def start(self) -> None:
+        """Starts the clock of the deadline."""
+        if self._settings.deadline is not None:
+            self.ends_at = time.monotonic() + self._settings.deadline
+
+    def time_left(self) -> float | None:
+        """Seconds until the deadline; None without one.
+
+        Raises:
+            APITimeoutError: it has passed.
+        """
+        if self.ends_at is None:
+            return None
+        left = self.ends_at - time.monotonic()
+        if left <= 0:
+            limit = f"{self._settings.deadline:g}"
+            raise APITimeoutError(f"the run took longer than its deadline of {limit} s", phase="total")
+        return left
+
+    @property
+    def allows_turns(self) -> bool:
+        """Whether `max_turns` is not reached."""
+        return self.asked < self._settings.max_turns
+
+    # --- what was used ---
+
+    def add_reply(self, reply: ChatCompletion) -> None:
+        """Counts what a reply used."""
+        self._usages.append(_NOTHING if reply.info.cached else reply.usage)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of all replies but those of a cache; None where one of them did not say."""
+        known = [usage for usage in self._usages if usage is not None]
+        return Usage.total_of(known) if known and len(known) == len(self._usages) else None
+
+    def is_spent(self, reply: ChatCompletion) -> bool:
+        """Whether the budget is spent, or what was used is not known; that is logged and noted in `reply`."""
+        budget = self._settings.budget
+        if budget is None:
+            return False
+        if budget.tool_calls is not None and self._tool_calls >= budget.tool_calls:
+            return True
+        if not self._usages:
+            return False
+        used = self.usage or Usage()
+        for limit, amount, what in _measured(budget, used):
+            if amount is None:
+                text = f"budget: a reply does not say {what}, so the run ends"
+                reply.info.warnings.append(text)
+                log_event(logging.WARNING, "unknown_usage", "%s", text)
+                return True
+            if amount >= limit:
+                return True
+        return False
+
+    # --- failures ---
+
+    def add_outcomes(self, outcomes: Sequence[ToolOutcome]) -> None:
+        """Counts the calls of a turn."""
+        self._tool_calls += len(outcomes)
+        failed = bool(outcomes) and all(outcome.error is not None for outcome in outcomes)
+        self._failed_turns = self._failed_turns + 1 if failed else 0
+
+    def add_calls(self, *, is_cut: bool) -> None:
+        """Counts a reply with calls, of which the last may be cut."""
+        self._cut_turns = self._cut_turns + 1 if is_cut else 0
+
+    @property
+    def is_cut_again(self) -> bool:
+        """Whether the last replies were all cut inside a call, and the model knew it."""
+        return self._cut_turns >= _MAX_CUT_TURNS
+
+    @property
+    def only_failures(self) -> bool:
+        """Whether every call of the last turns failed."""
+        return self._failed_turns >= _MAX_FAILED_TURNS
+
+
+def _measured(budget: Budget, used: Usage) -> list[tuple[float, float | None, str]]:
+    """The limits of a budget that replies have to say something of: limit, what was used, and what it is."""
+    limits = (
+        (budget.total_tokens, used.total_tokens, "how many tokens it used"),
+        (budget.cost, used.cost, "what it cost"),
+    )
+    return [(limit, amount, what) for limit, amount, what in limits if limit is not None]

@@ -1,0 +1,47 @@
+"""RunRequests: the request of each turn of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..records import ChatRequest, Message
+from .typed_answers import TypedAnswer
+
+
+class RunRequests:
+    """Makes the requests of a run, which differ in their messages and in `tool_choice`."""
+
+    __slots__ = ("_answer", "_first", "_model", "_params")
+
+    def __init__(self, first: ChatRequest, answer: TypedAnswer | None) -> None:
+        self._model = first.model
+        self._first = first.given()
+        self._params = {name: value for name, value in self._first.items() if name != "tool_choice"}
+        self._answer = answer
+        choice = self._first.get("tool_choice")
+        if answer is not None:
+            self._params["tool_choice"] = answer.choice
+        elif choice is not None and "tools" in self._params:
+            # What holds longer than the first turn would never let the model answer.
+            self._params["tool_choice"] = "none" if choice == "none" else "auto"
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the caller asked for one call at a time."""
+        return self._first.get("parallel_tool_calls") is False
+
+    def next(self, messages: list[Message], *, is_first: bool, has_to_answer: bool) -> ChatRequest:
+        """The request of a turn.
+
+        Args:
+            messages: the conversation so far.
+            is_first: whether the caller's `tool_choice` holds.
+            has_to_answer: whether the model may call no tools any more.
+        """
+        params: dict[str, Any] = dict(self._first if is_first else self._params)
+        if has_to_answer and "tools" in params:
+            params["tool_choice"] = "none" if self._answer is None else self._answer.last_choice
+        sent = [*messages] if self._answer is None else self._answer.with_instruction([*messages])
+        request = ChatRequest(self._model, sent, **params)
+        request.cache_given(params)
+        return request

@@ -1,0 +1,163 @@
+"""Typed answers of tool runs, ``into=``: how a model that has tools is asked for a value, and how its reply is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+import msgspec
+
+from ..errors import InvalidRequestError, ReplyValidationError
+from ..options import OptionValues
+from ..providers import Provider
+from ..providers.structured_support import StructuredMode, is_model_of
+from ..records import (
+    ChatCompletion,
+    ChatRequest,
+    FunctionTool,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from ..structured import ParsedCompletion
+from ..structured.parse import ProviderLookup, checked_reasks
+from ..structured.reasks import problem_text
+from ..structured.reply_type import ReplyType, TypedRequest, reply_type
+from ..structured.requests import ANSWER, instructed, typed_request
+from ..structured.schemas import forces_tool
+from ..structured.schemas.prepared_schema import support_of
+from .tool_errors import ArgumentMismatch
+from .tool_results import invalid_arguments, json_text
+
+_INSTRUCTION = f"When you have the answer, give it by calling the tool {ANSWER}, once and alone."
+
+_RECEIVED = "The answer was received."
+"""Result of the tool `answer`, so that the conversation can go on."""
+
+
+@attrs.frozen(eq=False)
+class TypedAnswer:
+    """How the answer of a run is asked for and read."""
+
+    asked: ReplyType[Any]
+    typed: TypedRequest
+    """The first request, with what asks for the answer but for the instruction."""
+    instruction: str | None
+    """What the model is told besides; it is no part of the conversation."""
+    max_reasks: int
+    is_forced: bool
+    """Whether the model has to call a tool in each turn, of which `answer` is one."""
+
+    @property
+    def choice(self) -> str | Mapping[str, Any]:
+        """The `tool_choice` of the turns after the first."""
+        if self.typed.request.tool_choice == "none":
+            return "none"
+        return "required" if self.is_forced else "auto"
+
+    @property
+    def last_choice(self) -> str | Mapping[str, Any]:
+        """The `tool_choice` of a turn that has to answer."""
+        if self.typed.mode != "tool":
+            return "none"
+        return {"type": "function", "function": {"name": ANSWER}} if self.is_forced else "auto"
+
+    def with_instruction(self, messages: list[Message]) -> list[Message]:
+        """The messages of a request, with the instruction."""
+        return messages if self.instruction is None else instructed(messages, self.instruction)
+
+    def is_answer(self, call: ToolCall) -> bool:
+        """Whether a call gives the answer."""
+        return self.typed.mode == "tool" and call.function.name == ANSWER
+
+    def read(self, reply: ChatCompletion) -> ParsedCompletion[Any]:
+        """The last reply with its value.
+
+        Raises:
+            ReplyError: it is no value of the type.
+        """
+        return self.asked.read(reply, self.typed)
+
+    def received(self, calls: Sequence[ToolCall]) -> list[Message]:
+        """The results of calls of `answer`."""
+        return [ToolMessage(_RECEIVED, call.id) for call in calls]
+
+    def refused(self, calls: Sequence[ToolCall], error: ReplyValidationError) -> list[Message]:
+        """What the model gets of an answer that does not fit: the results of its calls, or a message of the user."""
+        if not calls:
+            return [UserMessage(problem_text(error, self.typed.request))]
+        text = json_text(invalid_arguments(ArgumentMismatch(error.path, error.expected)))
+        return [ToolMessage(text, call.id) for call in calls]
+
+
+def typed_answer(
+    lookup: ProviderLookup,
+    request: ChatRequest,
+    options: OptionValues,
+    arguments: Mapping[str, Any],
+    max_reasks: object,
+) -> TypedAnswer:
+    """How the answer of a run is asked for.
+
+    Args:
+        lookup: knows the provider.
+        request: the first request, validated.
+        options: of the call.
+        arguments: `into`, `mode`, `strict` and `validate`, as the caller wrote them.
+        max_reasks: as the caller wrote it.
+
+    Raises:
+        InvalidRequestError: an argument is invalid, or a tool has the name of the one that gives the answer.
+        UnsupportedParameterError: the provider has no such mode, or cannot be strict with this type.
+    """
+    reasks = checked_reasks(max_reasks)
+    asked = reply_type(arguments["into"], arguments)
+    provider, model, is_routed = lookup.provider_of(request.model, options)
+    asked = msgspec.structs.replace(asked, mode=_mode_with_tools(asked, provider, model, is_routed=is_routed))
+    if is_routed:
+        asked = msgspec.structs.replace(asked, strict=False)
+    mode, prepared = asked.prepared(provider, model)
+    only = typed_request(ChatRequest(request.model, []), asked.plan.name, prepared.schema, mode, strict=prepared.strict)
+    params, instruction, is_forced = dict(request.given()), _text_of(only), False
+    if mode == "tool":
+        params["tools"] = _with_answer(request, cast("Sequence[FunctionTool]", only.tools))
+        is_forced = request.tool_choice in (None, "required") or isinstance(request.tool_choice, Mapping)
+        is_forced = is_forced and not is_routed and forces_tool(provider, model, request.given())
+        if is_forced:
+            params.setdefault("tool_choice", "required")
+        else:
+            instruction = _INSTRUCTION
+    elif only.response_format is not None:
+        params["response_format"] = only.response_format
+    first = ChatRequest(request.model, request.messages, **params)
+    first.cache_given(params)
+    return TypedAnswer(asked, TypedRequest(first, mode, prepared.notes), instruction, reasks, is_forced)
+
+
+def _mode_with_tools(asked: ReplyType[Any], provider: Provider, model: str, *, is_routed: bool) -> StructuredMode:
+    """The mode in which a model that has tools is asked; its value is what `prepared` takes for "auto"."""
+    if asked.mode != "auto":
+        return asked.mode
+    if is_routed:
+        return "tool"
+    mode, _ = asked.prepared(provider, model)
+    _, support, own = support_of(provider, model)
+    is_known = mode == "schema" and any(is_model_of(own, start) for start in support.schema_with_tools)
+    return "schema" if is_known else "tool"
+
+
+def _text_of(request: ChatRequest) -> str | None:
+    """The instruction in a typed request without other messages."""
+    return next((each.content for each in request.messages if isinstance(each, SystemMessage)), None)  # type: ignore[return-value]
+
+
+def _with_answer(request: ChatRequest, answer: Sequence[FunctionTool]) -> list[Any]:
+    tools = list(request.tools or ())
+    if any(isinstance(each, FunctionTool) and each.function.name == ANSWER for each in tools):
+        raise InvalidRequestError(
+            f"tools: with into=, the answer is a call of the tool {ANSWER!r}; give yours another name", param="tools"
+        )
+    return [*tools, *answer]
