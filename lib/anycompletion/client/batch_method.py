@@ -130,14 +130,14 @@ class BatchMethod:
         if into is _UNTYPED:
             from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
 
-            _refuse_typing(typing)
+            refuse_typing(typing)
             return BatchRun(requests, client=BatchCalls(self, self._dispatcher), **kept)
         from .parsed_batch import parsed_batch  # noqa: PLC0415 (loads the types, which many batches do not need)
 
         return parsed_batch(self, self._dispatcher, requests, into, typing, kept)
 
 
-def _refuse_typing(given: dict[str, Any]) -> None:
+def refuse_typing(given: dict[str, Any]) -> None:
     """Refuses arguments that have no meaning without a type."""
     for name, default in (("mode", "auto"), ("strict", None), ("max_reasks", 0), ("validate", None)):
         if given[name] != default:

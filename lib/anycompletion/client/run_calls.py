@@ -10,11 +10,13 @@ import attrs
 from .._boundary import UsageError
 from ..options import OptionValues, Timeout
 from ..records import ChatCompletion, ChatRequest
+from ..structured.parse import with_refresh
 from ..tools.run_driver import RunDriver
 from ..tools.run_settings import SETTING_NAMES, checked_settings
 from ..tools.tool_run import ToolRun
 from ..tools.tool_set import tool_set
 from ..tools.tool_threads import thread_limit
+from ..tools.typed_answers import typed_answer
 from ..validation import check_option_values, parse_call
 from .dispatch import CallDispatcher
 
@@ -44,20 +46,26 @@ class RunCalls:
             state.tool_threads = thread_limit()
         return state.tool_threads
 
-    async def complete(self, request: ChatRequest, left: float | None) -> ChatCompletion:
-        """One reply, within `left` seconds."""
+    @property
+    def may_refresh(self) -> bool:
+        """Whether a reply may be asked for anew that a cache has stored."""
+        return with_refresh(self._options, self._dispatcher.defaults) is not None
+
+    async def complete(self, request: ChatRequest, left: float | None, *, refresh: bool) -> ChatCompletion:
+        """One reply, within `left` seconds; with `refresh`, no stored one."""
         started = await self._dispatcher.state.start_call()
-        return await self._dispatcher.complete(request, self._options_within(left), started)
+        return await self._dispatcher.complete(request, self._options_of_turn(left, refresh=refresh), started)
 
-    def stream(self, request: ChatRequest, left: float | None) -> CompletionStream:
-        """One streamed reply, within `left` seconds."""
-        return self._dispatcher.stream(request, self._options_within(left))
+    def stream(self, request: ChatRequest, left: float | None, *, refresh: bool) -> CompletionStream:
+        """One streamed reply, within `left` seconds; with `refresh`, no stored one."""
+        return self._dispatcher.stream(request, self._options_of_turn(left, refresh=refresh))
 
-    def _options_within(self, left: float | None) -> OptionValues:
+    def _options_of_turn(self, left: float | None, *, refresh: bool) -> OptionValues:
         """The call's options, with the smaller of its own total timeout and `left` seconds."""
+        options = (with_refresh(self._options, self._dispatcher.defaults) if refresh else None) or self._options
         if left is None:
-            return self._options
-        checked = check_option_values(self._options)
+            return options
+        checked = check_option_values(options)
         timeout: Timeout = (self._dispatcher.defaults | checked)["timeout"]
         total = left if timeout.total is None else min(timeout.total, left)
         return checked | OptionValues({"timeout": attrs.evolve(timeout, total=total)})
@@ -70,8 +78,7 @@ def tool_run(
     messages: object,
     tools: object,
     keywords: Mapping[str, Any],
-    typing: Mapping[str, Any] | None,
-    max_reasks: object,
+    typing: Mapping[str, Any],
 ) -> ToolRun[Any]:
     """The run of the arguments of `run_tools`, which is not started.
 
@@ -89,7 +96,10 @@ def tool_run(
         request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
     finally:
         del keywords
-    return ToolRun(RunDriver(RunCalls(client, dispatcher, options), request, known, settings))
+    answer = None
+    if "into" in typing:
+        answer = typed_answer(dispatcher, request, options, typing)
+    return ToolRun(RunDriver(RunCalls(client, dispatcher, options), request, known, settings, answer))
 
 
 SET_BY_RUN: Mapping[str, str] = {

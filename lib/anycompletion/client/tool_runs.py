@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from .._boundary import hides_frames
 from ..records import Messages
+from .batch_method import refuse_typing
 from .dispatch import CallDispatcher
 
 if TYPE_CHECKING:
@@ -102,8 +103,12 @@ class ToolRunMethods:
         """
         from .run_calls import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
 
-        typing = None if into is _UNTYPED else {"into": into, "mode": mode, "strict": strict, "validate": validate}
+        typing = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
+        if into is _UNTYPED:
+            refuse_typing(typing)
+        else:
+            typing["into"] = into
         try:
-            return tool_run(self, self._dispatcher, model, messages, tools, params, typing, max_reasks)
+            return tool_run(self, self._dispatcher, model, messages, tools, params, typing)
         finally:
             del params  # as in `create`

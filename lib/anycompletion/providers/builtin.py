@@ -54,12 +54,14 @@ _OLD_OPENAI: Mapping[str, StructuredMode] = {
     **dict.fromkeys(("gpt-4o", "gpt-4.1", "gpt-4.5"), "schema"),
 }
 """OpenAI's models before gpt-4o-2024-08-06 and those that speak have no schemas for replies; others have."""
+_ALL = ("",)
 _OPENAI = StructuredSupport(
     "schema",
     strict=True,
     strict_tools=True,
     models=_OLD_OPENAI,
     keywords={"minLength": True, "maxLength": True},
+    schema_with_tools=_ALL,
 )
 _STRICT = StructuredSupport("schema", strict=True)
 _STRICT_TOOLS = StructuredSupport("schema", strict=True, strict_tools=True)
@@ -78,7 +80,10 @@ _OLD_CLAUDE: Mapping[str, StructuredMode] = dict.fromkeys(
     "tool",
 )
 """Claude models before 4.5, which have no schemas for replies. Dated names of 4.0 begin with 4-2025."""
-_CLAUDE = StructuredSupport("schema", models=_OLD_CLAUDE, thinking_takes_forced_tools=False)
+_CLAUDE = StructuredSupport(
+    "schema", models=_OLD_CLAUDE, schema_with_tools=_ALL, thinking_takes_forced_tools=False
+)
+_GEMINI = StructuredSupport("schema", schema_with_tools=("gemini-3",))
 
 _BEDROCK = StructuredSupport(
     "tool",
@@ -251,7 +256,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"),
         api_version_env=("GOOGLE_GENAI_API_VERSION",),
         auth=header_key("x-goog-api-key"),
-        structured=_SCHEMA,
+        structured=_GEMINI,
         docs="https://ai.google.dev/api/generate-content",
         unverified="several candidates, image and audio replies in streams, and errors inside streams are not recorded",
     ),
@@ -269,7 +274,7 @@ ROWS: tuple[Provider, ...] = (
         headers_env=_GOOGLE_QUOTA,
         path="/publishers/google/models/{model}:{method}",
         quirks=GeminiQuirks(vertex=True),
-        structured=_SCHEMA,
+        structured=_GEMINI,
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
         unverified="express mode, several candidates, schemas of replies, and errors inside streams are not recorded",
     ),

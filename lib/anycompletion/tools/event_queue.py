@@ -11,7 +11,7 @@ from .events import ChunkEvent, ReasoningDelta, TextDelta, ToolEvent
 
 
 class EventQueue:
-    """Events in their order. It stays short: a run goes on only when its events are read, but for the tools of a turn."""
+    """Events in their order. It stays short: only the tools of a turn go on while it is not read."""
 
     __slots__ = ("_events", "_observer")
 

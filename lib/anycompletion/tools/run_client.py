@@ -31,7 +31,3 @@ class RunClient(Protocol):
     def stream(self, request: ChatRequest, left: float | None, *, refresh: bool) -> CompletionStream:
         """One streamed reply, within `left` seconds; with `refresh`, no stored one."""
         ...
-
-    def answered(self, reply: ChatCompletion) -> None:
-        """Notes the reply of a turn, so that the next one goes where it came from."""
-        ...

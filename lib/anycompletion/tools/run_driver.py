@@ -178,7 +178,7 @@ class RunDriver:
     def _take(self, reply: ChatCompletion) -> None:
         """Takes the reply of a turn, and decides what comes next."""
         self._limits.add_reply(reply)
-        self._client.answered(reply)
+        self._requests.preferred_target = reply.info.target or self._requests.preferred_target
         self.messages.append(reply.message)
         self._reply = reply
         results = self._transcript.open_turn()

@@ -11,13 +11,15 @@ from .typed_answers import TypedAnswer
 class RunRequests:
     """Makes the requests of a run, which differ in their messages and in `tool_choice`."""
 
-    __slots__ = ("_answer", "_first", "_model", "_params")
+    __slots__ = ("_answer", "_first", "_model", "_params", "preferred_target")
 
     def __init__(self, first: ChatRequest, answer: TypedAnswer | None) -> None:
         self._model = first.model
         self._first = first.given()
         self._params = {name: value for name, value in self._first.items() if name != "tool_choice"}
         self._answer = answer
+        self.preferred_target: str | None = None
+        """Name of the route's target that answered the last turn."""
         choice = self._first.get("tool_choice")
         if answer is not None:
             self._params["tool_choice"] = answer.choice
@@ -43,5 +45,6 @@ class RunRequests:
             params["tool_choice"] = "none" if self._answer is None else self._answer.last_choice
         sent = [*messages] if self._answer is None else self._answer.with_instruction([*messages])
         request = ChatRequest(self._model, sent, **params)
+        request.preferred_target = self.preferred_target
         request.cache_given(params)
         return request

@@ -53,7 +53,7 @@ def checked_settings(given: Mapping[str, Any]) -> RunSettings:
         check = _CHECKS.get(name)
         if check is not None and (problem := check(value)) is not None:
             raise InvalidRequestError(f"{name}: expected {problem}", param=name)
-    return RunSettings(**values)
+    return RunSettings(**cast("dict[str, Any]", values))
 
 
 _NONE_HAS_MEANING = frozenset(("tool_timeout", "context"))

@@ -29,8 +29,10 @@ from ..structured.reply_type import ReplyType, TypedRequest, reply_type
 from ..structured.requests import ANSWER, instructed, typed_request
 from ..structured.schemas import forces_tool
 from ..structured.schemas.prepared_schema import support_of
+from .outcomes import ToolOutcome
+from .tool_calling import error_outcome
 from .tool_errors import ArgumentMismatch
-from .tool_results import invalid_arguments, json_text
+from .tool_results import invalid_arguments
 
 _INSTRUCTION = f"When you have the answer, give it by calling the tool {ANSWER}, once and alone."
 
@@ -73,24 +75,27 @@ class TypedAnswer:
         """Whether a call gives the answer."""
         return self.typed.mode == "tool" and call.function.name == ANSWER
 
-    def read(self, reply: ChatCompletion) -> ParsedCompletion[Any]:
-        """The last reply with its value.
+    def try_read(self, reply: ChatCompletion) -> ParsedCompletion[Any] | ReplyValidationError:
+        """The last reply with its value, or the error of one that does not fit.
 
         Raises:
-            ReplyError: it is no value of the type.
+            ReplyError: it was refused or cut.
         """
-        return self.asked.read(reply, self.typed)
+        try:
+            return self.asked.read(reply, self.typed)
+        except ReplyValidationError as error:
+            return cast("ReplyValidationError", error.with_traceback(None))
 
-    def received(self, calls: Sequence[ToolCall]) -> list[Message]:
-        """The results of calls of `answer`."""
-        return [ToolMessage(_RECEIVED, call.id) for call in calls]
+    def outcome(self, call: ToolCall, read: ParsedCompletion[Any] | ReplyValidationError) -> ToolOutcome:
+        """What the model gets for a call of `answer`."""
+        if isinstance(read, ReplyValidationError):
+            mismatch = ArgumentMismatch(read.path, read.expected)
+            return error_outcome(call, invalid_arguments(mismatch), mismatch)
+        return ToolOutcome(call, _RECEIVED)
 
-    def refused(self, calls: Sequence[ToolCall], error: ReplyValidationError) -> list[Message]:
-        """What the model gets of an answer that does not fit: the results of its calls, or a message of the user."""
-        if not calls:
-            return [UserMessage(problem_text(error, self.typed.request))]
-        text = json_text(invalid_arguments(ArgumentMismatch(error.path, error.expected)))
-        return [ToolMessage(text, call.id) for call in calls]
+    def problem(self, error: ReplyValidationError) -> UserMessage:
+        """What the model gets of a text that does not fit."""
+        return UserMessage(problem_text(error, self.typed.request))
 
 
 def typed_answer(
@@ -98,7 +103,6 @@ def typed_answer(
     request: ChatRequest,
     options: OptionValues,
     arguments: Mapping[str, Any],
-    max_reasks: object,
 ) -> TypedAnswer:
     """How the answer of a run is asked for.
 
@@ -106,14 +110,13 @@ def typed_answer(
         lookup: knows the provider.
         request: the first request, validated.
         options: of the call.
-        arguments: `into`, `mode`, `strict` and `validate`, as the caller wrote them.
-        max_reasks: as the caller wrote it.
+        arguments: `into`, `mode`, `strict`, `max_reasks` and `validate`, as the caller wrote them.
 
     Raises:
         InvalidRequestError: an argument is invalid, or a tool has the name of the one that gives the answer.
         UnsupportedParameterError: the provider has no such mode, or cannot be strict with this type.
     """
-    reasks = checked_reasks(max_reasks)
+    reasks = checked_reasks(arguments["max_reasks"])
     asked = reply_type(arguments["into"], arguments)
     provider, model, is_routed = lookup.provider_of(request.model, options)
     asked = msgspec.structs.replace(asked, mode=_mode_with_tools(asked, provider, model, is_routed=is_routed))
