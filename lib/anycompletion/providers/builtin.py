@@ -80,9 +80,7 @@ _OLD_CLAUDE: Mapping[str, StructuredMode] = dict.fromkeys(
     "tool",
 )
 """Claude models before 4.5, which have no schemas for replies. Dated names of 4.0 begin with 4-2025."""
-_CLAUDE = StructuredSupport(
-    "schema", models=_OLD_CLAUDE, schema_with_tools=_ALL, thinking_takes_forced_tools=False
-)
+_CLAUDE = StructuredSupport("schema", models=_OLD_CLAUDE, schema_with_tools=_ALL, thinking_takes_forced_tools=False)
 _GEMINI = StructuredSupport("schema", schema_with_tools=("gemini-3",))
 
 _BEDROCK = StructuredSupport(

@@ -19,7 +19,6 @@ from ..records import (
     Message,
     SystemMessage,
     ToolCall,
-    ToolMessage,
     UserMessage,
 )
 from ..structured import ParsedCompletion
@@ -48,7 +47,7 @@ class TypedAnswer:
     typed: TypedRequest
     """The first request, with what asks for the answer but for the instruction."""
     instruction: str | None
-    """What the model is told besides; it is no part of the conversation."""
+    """A system message of the requests that is no part of the conversation."""
     max_reasks: int
     is_forced: bool
     """Whether the model has to call a tool in each turn, of which `answer` is one."""
@@ -84,7 +83,7 @@ class TypedAnswer:
         try:
             return self.asked.read(reply, self.typed)
         except ReplyValidationError as error:
-            return cast("ReplyValidationError", error.with_traceback(None))
+            return error.with_traceback(None)
 
     def outcome(self, call: ToolCall, read: ParsedCompletion[Any] | ReplyValidationError) -> ToolOutcome:
         """What the model gets for a call of `answer`."""
@@ -148,8 +147,8 @@ def _mode_with_tools(asked: ReplyType[Any], provider: Provider, model: str, *, i
         return "tool"
     mode, _ = asked.prepared(provider, model)
     _, support, own = support_of(provider, model)
-    is_known = mode == "schema" and any(is_model_of(own, start) for start in support.schema_with_tools)
-    return "schema" if is_known else "tool"
+    takes_both = mode == "schema" and any(is_model_of(own, start) for start in support.schema_with_tools)
+    return "schema" if takes_both else "tool"
 
 
 def _text_of(request: ChatRequest) -> str | None:
