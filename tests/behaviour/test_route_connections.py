@@ -14,6 +14,8 @@ from anycompletion import (
     AsyncCompletion,
     CompletionError,
     CompletionStream,
+    RateLimit,
+    RateLimitError,
     StreamInterruptedError,
     Timeout,
 )
@@ -164,6 +166,30 @@ async def test_all_choices_move_together_where_one_of_them_fails(stream: bool) -
             for request in one.requests:
                 await request.wait_closed()
             assert client.stats().providers["anthropic"].in_flight == 0
+
+
+@FORMS
+@pytest.mark.parametrize("targets", [TARGETS[:1], ["openai/gpt-4o", "openai/gpt-4o-mini"]], ids=["one", "two"])
+async def test_a_pause_that_begins_while_calls_are_queued_costs_them_no_attempt(
+    targets: list[str], stream: bool
+) -> None:
+    """Calls that queue for the client's own limits would fail, with nothing sent, where those without a route wait."""
+    async with SimulatorServer(latency=0.02, fault=Fault.status(429, retry_after=0.1, times=1)) as server:
+        options: dict[str, Any] = {"limits": {"openai": RateLimit(concurrency=1)}, "max_retries": 0}
+        options |= {"base_urls": server.base_urls, "api_keys": server.api_keys}
+        async with AsyncCompletion(routes={"route": Route(targets)}, **options) as client:
+
+            async def ask(index: int) -> str:
+                reply = await client.create("route", f"Question {index}", stream=stream)
+                if isinstance(reply, CompletionStream):
+                    reply = await reply.get_final_completion()
+                return reply.text
+
+            calls = (asyncio.create_task(ask(index)) for index in range(5))
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        failed = [each for each in results if isinstance(each, BaseException)]
+        assert [type(each) for each in failed] == [RateLimitError] * (2 - len(targets))
+        assert len(server.requests) == 5 + (len(targets) - 1)
 
 
 async def test_a_stream_that_is_cut_after_its_first_content_counts_as_a_failure() -> None:

@@ -76,6 +76,44 @@ def test_an_outage_of_one_target_fails_no_call() -> None:
     assert first.sent_while_away <= 3 + 3  # the failures that open the circuit, and three probes
 
 
+@pytest.mark.parametrize("connect", [1.0, 5.0])
+def test_only_the_first_calls_of_an_outage_wait_for_a_target_that_does_not_answer(connect: float) -> None:
+    """All calls of an outage would wait for a connection that is never made."""
+
+    async def check() -> None:
+        loop, rate = asyncio.get_running_loop(), 10
+        begin, end = loop.time() + 10, loop.time() + 70
+        sent, late = list[float](), list[tuple[float, float]]()
+
+        async def reply(request: ChatRequest) -> str:
+            if begin <= loop.time() < end:
+                sent.append(loop.time())
+                await asyncio.sleep(connect)
+                raise APITimeoutError("no connection", phase="connect")
+            return "yes"
+
+        fakes = [FakeProvider(reply, name="openai"), FakeProvider(lambda request: "yes", name="groq")]
+        async with AsyncCompletion(providers=fakes, routes={"r": Route(["openai/model", "groq/model"])}) as client:
+
+            async def one() -> None:
+                began = loop.time()
+                await client.create("r", "Hello!")
+                if loop.time() - began > 0.01:
+                    late.append((began, loop.time() - began))
+
+            tasks: list[asyncio.Task[None]] = []
+            for _ in range(90 * rate):
+                tasks.append(asyncio.create_task(one()))
+                await asyncio.sleep(1 / rate)
+            await asyncio.gather(*tasks)  # none fails
+        in_flight = connect * rate + 1
+        assert len(late) == len(sent) <= 3 + in_flight + 3
+        assert all(seconds <= connect + 0.02 for _, seconds in late)
+        assert sum(began > begin + connect + 3 / rate for began, _ in late) <= 3  # the probes
+
+    run(check())
+
+
 def test_an_outage_of_all_targets_is_not_amplified_over_time() -> None:
     """Two providers that recover would get twice the calls, and each of them several times."""
     outages = [Outage(10, 70), Outage(10, 70)]

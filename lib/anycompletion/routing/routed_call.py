@@ -270,8 +270,8 @@ class RoutedCall:
         others = len(self._planned.targets) - len(self._visits.counts) - 1
         repeats = max(0, self._max_requests - self._visits.used - 1 - max(0, others))
         for call in visit.calls:
-            call.max_repeats, call.may_wait_for_cooldown = repeats, waits
-            call.started = self.time.started
+            call.max_repeats, call.started = repeats, self.time.started
+            call.may_wait_for_cooldown = waits or visit.planned.target in self._visits.deferred
             call.total_started = visit.began if visit.has_own_total else self.time.total_began
             if self._on_load_refusal is not None:
                 call.on_load_refusal = _absorbed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import APIError, CompletionError
+from ..errors import APIError, CompletionError, RateLimitError
 from ..transport import Transport
 from .flat_route import FlatTarget
 from .tried import Tried
@@ -12,17 +12,19 @@ from .visit import Visit
 class VisitLog:
     """The visits of one call so far."""
 
-    __slots__ = ("attempts", "counts", "excluded", "failed", "refused", "tried", "used", "warnings")
+    __slots__ = ("attempts", "counts", "deferred", "excluded", "failed", "refused", "tried", "used", "warnings")
 
     def __init__(self) -> None:
         self.used = 0
-        """Requests so far; a visit that sent none counts as one."""
+        """Requests so far; a visit that sent none counts as one, except the first that a target's pause deferred."""
         self.attempts = 0
         """Requests that failed so far, of all branches."""
         self.counts: dict[FlatTarget, int] = {}
         """Target → visits that failed."""
         self.failed: dict[FlatTarget, tuple[APIError, Transport]] = {}
         """Target → the error of the last visit, and the transport that it was made with."""
+        self.deferred: set[FlatTarget] = set()
+        """Targets that asked other calls for a pause while this one's request was queued, so that it was not sent."""
         self.excluded: set[FlatTarget] = set()
         """Targets that are not visited any more."""
         self.tried: list[Tried] = []
@@ -40,7 +42,10 @@ class VisitLog:
     def note(self, visit: Visit, error: CompletionError, now: float) -> None:
         """Keeps what a failed visit cost."""
         place, attempts = visit.planned.plan.target, visit.attempts
-        self.used += visit.requests
+        if not attempts and isinstance(error, RateLimitError) and visit.planned.target not in self.deferred:
+            self.deferred.add(visit.planned.target)
+        else:
+            self.used += visit.requests
         self.attempts += attempts
         if error.maybe_billed:
             self.warnings.append(f"{visit.planned.target.name} got no answer; it may have been billed all the same")
