@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -20,6 +21,8 @@ from anycompletion import (
     RateLimitError,
     Result,
 )
+from anycompletion.batch import read_results
+from anycompletion.client.client import client_state
 from anycompletion.routing import CircuitBreaker, Route, RouteTarget
 from anycompletion.testing import FakeProvider, SimulatorServer
 from anycompletion.web import chat_completions_app, public_error
@@ -80,6 +83,40 @@ async def test_a_rate_limit_that_another_target_absorbs_does_not_slow_a_batch() 
                 assert result.error is None
         assert client.stats().routes["fast"][0].retry_in is not None
         assert len(fakes[0].requests) <= 16
+
+
+async def test_a_rate_limit_of_all_targets_slows_a_batch() -> None:
+    """A batch would go on at full pace although no target takes its requests."""
+    limited = RateLimitError("slow down", retry_after=0.05)
+    fakes = providers(first=limited, last=limited)
+    for fake in fakes:
+        fake.add(lambda request: "yes")
+    async with AsyncCompletion(providers=fakes, routes=ROUTES) as client:
+        items = [ChatRequest("fast", f"Question {index}") for index in range(30)]
+        limits: list[int] = []
+        async with client.batch(items) as run:
+            async for result in run:
+                assert result.error is None
+                limits.append(client_state(client).adaptive_limit("fast") or 0)
+        assert 0 < min(limits) < 16
+
+
+async def test_a_batch_over_a_route_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    """Finished items would be asked again where a target has changed, or not show which target has answered them."""
+    journal = tmp_path / "journal"
+    items = [ChatRequest("fast", f"Question {index}", custom_id=str(index)) for index in range(6)]
+    targets = ("openai/gpt-4o", "groq/llama")
+    for count, first in ((3, targets), (6, targets[::-1])):
+        fakes = [FakeProvider(lambda request: "yes", name=each.partition("/")[0]) for each in first]
+        async with (
+            AsyncCompletion(providers=fakes, routes={"fast": Route(first)}) as client,
+            client.batch(items[:count], journal=journal) as run,
+        ):
+            assert [result.ok async for result in run] == [True] * 3
+        assert [len(fake.requests) for fake in fakes] == [3, 0]
+    found = {result.custom_id: result.unwrap().info for result in read_results(journal)}
+    assert {info.route for info in found.values()} == {"fast"}
+    assert [found[str(index)].target for index in range(6)] == ["openai/gpt-4o"] * 3 + ["groq/llama"] * 3
 
 
 async def test_errors_of_all_targets_are_public_errors() -> None:

@@ -34,6 +34,7 @@ from anycompletion.records import (
     ToolCall,
     Usage,
 )
+from anycompletion.route_errors import AllTargetsFailedError
 from support.journals import equal_results, make_key, make_request, reply, with_checksum
 
 CLASSES = sorted(
@@ -120,6 +121,33 @@ def test_a_reply_that_does_not_fit_is_a_response_and_an_error(code: str, has_rep
     ]
     if found.partial is not None:
         assert (found.info.reasks, found.info.request_id, found.partial.text) == (1, "req_7", "{}")
+
+
+def test_a_reply_of_a_route_keeps_its_route_and_target() -> None:
+    """It could not be seen which model of a route has answered an item."""
+    completion = reply()
+    completion.info.route, completion.info.target = "fast", "groq/llama"
+    found = read_line(write_line(make_key(), Result(completion, None, "row-0"))).unwrap().info
+    assert (found.route, found.target) == ("fast", "groq/llama")
+
+
+def test_the_error_of_all_targets_keeps_the_errors_of_each() -> None:
+    """A report on failed items would lack what each target has refused, or have an error of another class."""
+    first = RateLimitError("slow down", status_code=429, retry_after=4.0, provider="openai", request_id="req_1")
+    second = errors.APITimeoutError("late", phase="connect", provider="groq", maybe_billed=True)
+    second.partial = reply("SECRET")
+    error = AllTargetsFailedError("all failed", errors=[first, second], attempts=2)
+    line = write_line(make_key(), Result(None, error, "row-0"))
+    assert b"SECRET" not in line
+    check_format(line)
+    found = read_line(line).error
+    assert isinstance(found, AllTargetsFailedError)
+    assert (str(found), found.attempts, found.retryable, found.retry_after) == (str(error), 2, True, 4.0)
+    assert [type(each) for each in found.errors] == [RateLimitError, errors.APITimeoutError]
+    assert [(each.provider, each.request_id, each.phase, each.maybe_billed) for each in found.errors] == [
+        ("openai", "req_1", None, False),
+        ("groq", None, "connect", True),
+    ]
 
 
 def test_a_line_contains_no_prompt_headers_or_body() -> None:

@@ -37,6 +37,7 @@ from ...errors import (
     class_for_status,
 )
 from ...records import ChatCompletion, ReplyInfo, Result, Usage
+from ...route_errors import AllTargetsFailedError
 from .index import State
 from .item_keys import ItemKey, shown
 
@@ -123,6 +124,7 @@ def _line(custom_id: str, result: Result) -> dict[str, Any]:
 _INFO = (
     *("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings", "reasks"),
     *("cached", "cache_age", "cache_key"),
+    *("route", "target"),
 )
 """The attributes of `ReplyInfo` that are written; headers are not."""
 
@@ -155,17 +157,15 @@ _DEFAULT_ERROR = CompletionError()
 
 _ERROR_CLASSES: Mapping[str, type[CompletionError]] = {
     name: value
-    for name, value in vars(errors).items()
+    for name, value in (vars(errors) | {"AllTargetsFailedError": AllTargetsFailedError}).items()
     if isinstance(value, type) and issubclass(value, CompletionError)
 }
 
 
 def _details(error: CompletionError) -> dict[str, Any]:
-    cls = _public_class(error)
-    details: dict[str, Any] = {"class": cls.__name__}
-    details |= {name: value for name in _DETAILS if (value := getattr(error, name)) != getattr(_DEFAULT_ERROR, name)}
-    if error.retryable != cls.retryable:
-        details["retryable"] = error.retryable
+    details = _attributes(error)
+    if isinstance(error, AllTargetsFailedError):
+        details["errors"] = [_attributes(each) | {"message": each.message} for each in error.errors]
     if isinstance(error, ReplyError):
         details |= {name: value for name in _REPLY_DETAILS if (value := getattr(error, name, None))}
         if error.usage is not None:
@@ -174,6 +174,16 @@ def _details(error: CompletionError) -> dict[str, Any]:
             details["info"] = _info(error.partial.info)
     elif error.partial is not None:
         details["partial"] = error.partial.to_dict()
+    return details
+
+
+def _attributes(error: CompletionError) -> dict[str, Any]:
+    """Class and attributes of an error, without what only some classes have."""
+    cls = _public_class(error)
+    details: dict[str, Any] = {"class": cls.__name__}
+    details |= {name: value for name in _DETAILS if (value := getattr(error, name)) != getattr(_DEFAULT_ERROR, name)}
+    if error.retryable != cls.retryable:
+        details["retryable"] = error.retryable
     return details
 
 
@@ -261,12 +271,26 @@ def _read_error(row: Mapping[str, bytes], details: bytes) -> CompletionError:
         source = raw_fields(raw_fields(row["response"])["body"])["error"]
     elif row["response"] != b"null":
         attributes["partial"] = _read_reply(row, written["info"])
-    cls = _ERROR_CLASSES.get(loads(written["class"]))
-    if cls is None:  # a class of a later version
-        status = attributes.get("status_code")
-        cls = class_for_status(status) if status else CompletionError
+    cls = _class_of(loads(written["class"]), attributes)
+    if "errors" in written and issubclass(cls, AllTargetsFailedError):
+        attributes["errors"] = [_read_visit_error(each) for each in loads(written["errors"])]
     if issubclass(cls, ReplyError):
         attributes |= {name: loads(written[name]) for name in _REPLY_DETAILS if name in written}
         if "usage" in written:
             attributes["usage"] = Usage.from_dict(loads(written["usage"]))
     return cls(loads(raw_fields(source)["message"]), **attributes)
+
+
+def _read_visit_error(written: dict[str, Any]) -> CompletionError:
+    """The error of one target of a route."""
+    attributes = {name: written[name] for name in (*_DETAILS, "retryable") if name in written}
+    return _class_of(written["class"], attributes)(written["message"], **attributes)
+
+
+def _class_of(name: str, attributes: Mapping[str, Any]) -> type[CompletionError]:
+    """The class of that name; for one of a later version, that of the status."""
+    cls = _ERROR_CLASSES.get(name)
+    if cls is not None:
+        return cls
+    status = attributes.get("status_code")
+    return class_for_status(status) if status else CompletionError
