@@ -158,6 +158,11 @@ def test_aliases_and_parameters() -> None:
     ("entry", "arguments", "named"),
     [
         ({}, {"redis_host": "localhost"}, "redis_host"),
+        ({}, {"caching_groups": [("gpt", "claude")]}, "caching_groups"),
+        ({}, {"enable_tag_filtering": True}, "enable_tag_filtering"),
+        ({}, {"provider_budget_config": {"openai": {"budget_limit": 1}}}, "provider_budget_config"),
+        ({}, {"guardrail_list": [{"guardrail_name": "x"}]}, "guardrail_list"),
+        ({}, {"auto_router_capability_limit": 1}, "auto_router_capability_limit"),
         ({}, {"routing_strategy": "tag-based"}, "routing_strategy"),
         ({}, {"optional_pre_call_checks": ["responses_api"]}, "optional_pre_call_checks"),
         ({}, {"fallbacks": [{"gpt": [{"model": "x"}]}]}, "fallbacks"),

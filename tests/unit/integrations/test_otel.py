@@ -25,6 +25,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from anycompletion import (
     PROVIDERS,
+    APIError,
     AsyncCompletion,
     AuthenticationError,
     BadRequestError,
@@ -40,6 +41,7 @@ from anycompletion import (
 )
 from anycompletion.caching import MemoryStore, cached
 from anycompletion.integrations.otel import PROVIDER_NAMES, otel
+from anycompletion.routing import Route, RouteTarget
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import REQUEST, RawServer, answer, head, piece
 
@@ -216,6 +218,31 @@ async def test_a_stored_reply_is_marked_and_its_tokens_are_not_counted_again(
     assert "gen_ai.usage.output_tokens" not in second
     assert first["gen_ai.response.id"] == second["gen_ai.response.id"]
     assert [point[1].count for point in exported.metrics()["gen_ai.client.token.usage"]] == [1, 1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_over_a_route_shows_its_route_and_target(
+    stream: bool, server: SimulatorServer, exported: Exported
+) -> None:
+    """Traces could not tell which target of a route has answered, and that another one was tried before."""
+    server.fault = Fault.status(500, provider="anthropic")
+    routes = {"fast": Route(["anthropic/claude-haiku-4-5", RouteTarget("openai/gpt-4o", name="backup")])}
+    middleware = [exported.middleware(), cached(MemoryStore())]
+    urls, keys = server.base_urls, server.api_keys
+    async with AsyncCompletion(base_urls=urls, api_keys=keys, routes=routes, middleware=middleware) as client:
+        for _ in range(2):
+            reply = await client.create("fast", "Hello!", stream=stream)
+            if isinstance(reply, CompletionStream):
+                await reply.get_final_completion()
+        with pytest.raises(APIError):
+            await client.create("anthropic/claude-haiku-4-5", PROMPT, fallbacks=["anthropic/claude-sonnet-4-5"])
+    first, stored, failed = [attributes_of(span) for span in exported.ended()]
+    assert (first["anycompletion.route"], first["anycompletion.target"]) == ("fast", "backup")
+    assert first["anycompletion.tried"] == 2
+    assert (stored["anycompletion.target"], stored["anycompletion.cached"]) == ("backup", True)
+    assert failed["error.type"] == "anycompletion.AllTargetsFailedError"
+    assert PROMPT not in exported.everything()
+    assert not any(key in exported.everything() for key in keys.values())
 
 
 @pytest.mark.parametrize("lazy", [False, True])
