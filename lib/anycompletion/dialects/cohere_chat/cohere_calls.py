@@ -59,12 +59,16 @@ class CohereCalls:
         return [call.as_sent() for call in self._calls]
 
     def begin(self, index: int | None, native: JsonObject) -> list[Delta]:
-        """Begins a call; a second start of it repeats what arrived, unless that was without arguments."""
-        call = self._with_id(native)
-        name = as_str(_function(native).get("name"))
-        if call is None or (name and call.name not in ("", name)):
+        """Begins a call; a second start of it repeats what arrived, unless that was without arguments.
+
+        A start without arguments at another index, after the end of the call with its id, begins a call of its own.
+        """
+        call, function = self._with_id(native), _function(native)
+        name = as_str(function.get("name"))
+        is_other = call is not None and call.ended and call.index != index and not function.get("arguments")
+        if call is None or is_other or (name and call.name not in ("", name)):
             return self._new(index, native)
-        return [] if call.pieces else self._add(call, _function(native))
+        return [] if call.pieces else self._add(call, function)
 
     def add(self, index: int | None, native: JsonObject) -> list[Delta]:
         """Adds a piece to the call that it belongs to; a piece with a new name begins a call.

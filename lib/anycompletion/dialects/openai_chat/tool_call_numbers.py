@@ -4,7 +4,8 @@ OpenAI gives each call an index, and its id and name once. Servers that are comp
 the id, give all calls the index 0, repeat the id or the name in every fragment, give one call two indexes, or send a
 call a second time as a whole. The rules, by what a fragment has:
 
-- a known id continues its call, whatever the index; a call that was complete and is sent again is not appended;
+- a known id continues its call, whatever the index; a call that was complete and is sent again is not appended, and
+  one that then has other arguments is another call;
 - an unknown id begins a call, except that it is the late id of a call without one, and that servers which make a new
   id for every fragment do not repeat the name with it;
 - without an id, another name than that of the call at this index begins a call, and so does the same name once the
@@ -89,8 +90,8 @@ class OpenAIToolCallNumbers:
                 self._at[index] = call
             self._last = call
             delta.index = call.number
-            if part is not None:
-                _append(call, index, part)
+            if part is not None and not _append(call, index, part):
+                self._begin_again(call, index, delta, part)
 
     def _find(
         self, index: int | None, call_id: str | None, name: str | None, part: FunctionDelta | CustomDelta | None
@@ -133,6 +134,18 @@ class OpenAIToolCallNumbers:
             call.repeated[index] = 0
         return call
 
+    def _begin_again(
+        self, like: _Call, index: int | None, delta: ToolCallDelta, part: FunctionDelta | CustomDelta
+    ) -> None:
+        """Makes a fragment the beginning of a call that has the id of another one, and until now its arguments."""
+        start = like.repeated.pop(index)
+        call = self._begin(index)
+        call.id, call.name = like.id, like.name
+        self._at[index] = self._by_id[like.id] = self._last = call
+        delta.index, delta.id, part.name = call.number, call.id, call.name
+        _set_piece(part, like.text()[:start] + _piece(part))
+        _append(call, index, part)
+
     def _begin(self, index: int | None) -> _Call:
         """A new call, with the server's index as its number if that is free."""
         is_free = index is not None and index >= 0 and index not in self._numbers
@@ -164,20 +177,24 @@ def _piece(part: FunctionDelta | CustomDelta | None) -> str:
     return (part.arguments if isinstance(part, FunctionDelta) else part.input) or ""
 
 
-def _append(call: _Call, index: int | None, part: FunctionDelta | CustomDelta) -> None:
-    """Appends a piece of the arguments, unless the call has it and is sent again."""
-    piece = part.arguments if isinstance(part, FunctionDelta) else part.input
+def _append(call: _Call, index: int | None, part: FunctionDelta | CustomDelta) -> bool:
+    """Appends a piece of the arguments, unless the call has it and is sent again.
+
+    Returns False for a piece that is not of this call, but of another one with its id.
+    """
+    piece = _piece(part)
     if not piece:
-        return
+        return True
     if call.repeated and index in call.repeated:
         start = call.repeated[index]
-        if call.text().startswith(piece, start):
-            call.repeated[index] = start + len(piece)
-            _set_piece(part, "")
-            return
-        del call.repeated[index]
+        if not call.text().startswith(piece, start):
+            return False
+        call.repeated[index] = start + len(piece)
+        _set_piece(part, "")
+        return True
     call.arguments.append(piece)
     call.size += len(piece)
+    return True
 
 
 def _set_piece(part: FunctionDelta | CustomDelta, piece: str) -> None:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from ...errors import CompletionError
 from ...records import ChatCompletion, ChatRequest
+from ..formats.faulty_calls import with_call_fault
 from ..formats.json_access import as_dict
 from ..formats.openai_chat import simulate as openai_chat
 from ..formats.openai_chat.encode import DONE
@@ -24,7 +25,7 @@ from ..formats.registry import simulated_error
 from ..formats.replicate_predictions.simulate import stream_interruption
 from ..formats.wire_format import ASK, ProviderMemory, SimulatedRequest, WireFormat
 from ..simulator.delivery import NO_REPLY_FAULTS, Delivery, plain_delivery, plan_delivery, with_choices
-from ..simulator.faults import FaultSequence
+from ..simulator.faults import Fault, FaultSequence
 from ..simulator.loopback import RequestHandler, close_connection
 from ..simulator.request_log import RecordedRequest
 from ..simulator.sending import send
@@ -122,7 +123,7 @@ class FakeBackend(RequestHandler):
         answers: list[FakeAnswer] = []
         made = 0
         while made < count:
-            answer = await self._next_answer(pending.call, count - made, first + made)
+            answer = await self._next_answer(pending.call, count - made, first + made, request.fault)
             if isinstance(answer, CompletionError):
                 return [answer]
             answers.append(answer)
@@ -134,9 +135,9 @@ class FakeBackend(RequestHandler):
             )
         return answers
 
-    async def _next_answer(self, call: FakeRequest, count: int, first: int) -> FakeAnswer:
+    async def _next_answer(self, call: FakeRequest, count: int, first: int, fault: Fault | None) -> FakeAnswer:
         if not self.added:
-            return _simulated_answer(call, count, first)
+            return _simulated_answer(call, count, first, fault)
         if not self.replies:
             raise NoReplyLeft(
                 f"FakeProvider {self.name!r} has no reply left of the {self.added} it was given, and a call to "
@@ -191,7 +192,7 @@ class FakeBackend(RequestHandler):
             delivery = plan_delivery(wire, wire.reply, request, fault)
             error = stream_interruption(request) if fault is None else None
             return delivery if error is None else _interrupted(delivery, error, pending)
-        request = with_choices(wire, request, fault)
+        request = attrs.evolve(with_choices(wire, request, fault), fault=fault)
         replaced = fault is not None and fault.kind in NO_REPLY_FAULTS
         answers = [_simulated_answer(pending.call, 1, 0)] if replaced else await self._next_answers(pending, request)
         if isinstance(answers[0], CompletionError):
@@ -232,7 +233,7 @@ class FakeBackend(RequestHandler):
         )
 
 
-def _simulated_answer(call: FakeRequest, count: int, first: int) -> ChatCompletion:
+def _simulated_answer(call: FakeRequest, count: int, first: int, fault: Fault | None = None) -> ChatCompletion:
     """The simulator's reply to the request."""
     body: Mapping[str, Any] = call.request.to_dict()
     messages = body["messages"]
@@ -241,7 +242,10 @@ def _simulated_answer(call: FakeRequest, count: int, first: int) -> ChatCompleti
     body = {**body, "messages": messages, "model": call.model, "n": count}
     request = SimulatedRequest(method="POST", path="", headers={}, body=body, uid=uuid.uuid4().hex, now=time.time())
     replies = openai_chat.choose_replies(request, body, first)
-    return ChatCompletion.from_dict(openai_chat.completion(request, body, replies))
+    whole = openai_chat.completion(request, body, replies)
+    # Arguments that are objects, because the provider's format may have no others.
+    whole["choices"] = [with_call_fault(choice, fault, objects=True) for choice in whole["choices"]]
+    return ChatCompletion.from_dict(whole)
 
 
 def _error_delivery(error: CompletionError, pending: PendingRequest, request: SimulatedRequest) -> Delivery:

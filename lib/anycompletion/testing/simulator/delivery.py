@@ -32,7 +32,7 @@ _KEPT: Mapping[str, frozenset[EventKind]] = {
 }
 """Fault kind → the kinds of events that are sent all the same."""
 
-_REPLY_FAULTS = frozenset({"outcome", "choices"})
+_REPLY_FAULTS = frozenset({"outcome", "choices", "calls", "pause"})
 """Kinds of faults that change the reply itself, and not how it is sent."""
 
 _STREAM_FAULTS = frozenset({"cut", "close", "reset", "stall", "error", "no-finish", "no-end"})

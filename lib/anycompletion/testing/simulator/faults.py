@@ -25,11 +25,17 @@ FaultKind: TypeAlias = Literal[
     "no-finish",
     "no-end",
     "choices",
+    "calls",
+    "pause",
     "outcome",
 ]
 
+CallOutcome: TypeAlias = Literal["", "no-ids", "same-ids", "unknown-tool", "broken-arguments", "cut"]
+"""For a fault of the kind ``calls``: what is wrong with the calls; "" for nothing."""
+
 _AFTER_EVENTS = re.compile(r"(cut|close|reset|stall|error)-after-(\d+)-events?")
 _CHOICES = re.compile(r"(\d+)-choices?")
+_CALLS = re.compile(r"(\d+)-calls?")
 
 RawAction: TypeAlias = Literal[
     "answer", "head", "slow-head", "chunked-head", "half", "endless", "close", "reset", "stall"
@@ -62,7 +68,8 @@ class Fault:
     additional `headers` · ``raw`` the bytes of `script` · ``garble`` half a response (or the first half of a stream's
     first event) as if it were whole · ``hang`` no headers · ``cut`` ``close`` ``reset`` ``stall`` ``error`` end a
     stream after `after` events · ``no-finish`` ``no-end`` omit its last events · ``choices`` a reply has that many
-    `choices`, whatever ``n`` asks for · ``outcome`` a prediction ends with `outcome`."""
+    `choices`, whatever ``n`` asks for · ``calls`` a reply that calls a tool has that many `calls` of it, with `outcome`
+    · ``pause`` a reply of Anthropic's is only paused · ``outcome`` a prediction ends with `outcome`."""
     error: str = "server-error"
     """For ``status`` and ``error``: the name of an error that each provider has."""
     status_code: int | None = None
@@ -91,15 +98,18 @@ class Fault:
     that prediction."""
     choices: int = 1
     """For ``choices``: how many there are. A format whose replies have one choice only ignores it."""
+    calls: int = 1
+    """For ``calls``: how many there are; the legacy form has a place for one."""
     outcome: str = ""
-    """For ``outcome``: slow, failed, aborted or canceled."""
+    """For ``outcome``: slow, failed, aborted or canceled. For ``calls``: a `CallOutcome`."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("retry_after", "after", "times", "skip"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.choices < 1:
-            raise ValueError(f"choices must be at least 1, got {self.choices}")
+        for name in ("choices", "calls"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.status_code is not None and not 200 <= self.status_code <= 599:
             raise ValueError(f"status_code must be from 200 to 599, got {self.status_code}")
         for step in self.script:
@@ -248,6 +258,12 @@ FAULTS: Mapping[str, Fault] = {
     "bad-chunk-size": Fault.raw("chunked-head", "half", 0.05, b"no number\r\n", "stall"),
     "endless-body": Fault.raw("chunked-head", "endless"),
     "second-answer": Fault.raw("answer", "answer", "stall"),
+    "missing-call-ids": Fault(kind="calls", calls=2, outcome="no-ids"),
+    "duplicate-call-ids": Fault(kind="calls", calls=2, outcome="same-ids"),
+    "unknown-tool": Fault(kind="calls", outcome="unknown-tool"),
+    "broken-arguments": Fault(kind="calls", outcome="broken-arguments"),
+    "cut-call": Fault(kind="calls", outcome="cut"),
+    "pause-turn": Fault(kind="pause"),
     **{
         f"{outcome}-prediction": Fault(kind="outcome", outcome=outcome, provider="replicate")
         for outcome in ("slow", "failed", "aborted", "canceled")
@@ -257,9 +273,12 @@ FAULTS: Mapping[str, Fault] = {
 ``close-after-N-events`` and ``reset-after-N-events`` (the TCP connection is closed before the body ends, or reset),
 ``stall-after-N-events`` (no more bytes until the client disconnects, for 30 seconds at most) and
 ``error-after-N-events`` (the provider's own error event), for any number N; ``1-choice``, ``2-choices`` and so on (a
-reply with that many choices, whatever ``n`` asks for). Only Replicate has outcomes of predictions;
-a slow one is not done when the wait for it is over. ``early-hints``, ``slow-headers``, ``second-answer`` and faults
-that omit a stream's last events show whether a client takes valid responses for errors, or errors for valid ones."""
+reply with that many choices, whatever ``n`` asks for); ``1-call``, ``2-calls`` and so on (a reply that calls a tool
+calls it that many times). Faults of calls change replies that have some; ids are missing only where the format has
+replies without them, and ``cut-call`` ends at the token limit. Only Anthropic pauses turns. Only Replicate has outcomes
+of predictions; a slow one is not done when the wait for it is over. ``early-hints``, ``slow-headers``,
+``second-answer`` and faults that omit a stream's last events show whether a client takes valid responses for errors, or
+errors for valid ones."""
 
 
 def _find(name: str) -> Fault:
@@ -270,7 +289,14 @@ def _find(name: str) -> Fault:
         return Fault(kind=cast("FaultKind", match[1]), error=error, after=int(match[2]))
     if match := _CHOICES.fullmatch(name):
         return Fault(kind="choices", choices=int(match[1]))
-    known = [*FAULTS, "1-choice", *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error"))]
+    if match := _CALLS.fullmatch(name):
+        return Fault(kind="calls", calls=int(match[1]))
+    known = [
+        *FAULTS,
+        "1-choice",
+        "1-call",
+        *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error")),
+    ]
     close = difflib.get_close_matches(name, known, 1, 0)
     raise ValueError(f"no fault is called {name!r}; the closest is {close[0]!r}")
 

@@ -55,6 +55,8 @@ class SimulatorServer(LoopbackServer):
     * Streams, for any number N: ``cut-after-N-events`` ``close-after-N-events`` ``reset-after-N-events``
       ``stall-after-N-events`` ``error-after-N-events``; and ``no-finish-reason`` ``no-done``
     * Replies with N choices, whatever ``n`` asks for: ``1-choice``, ``N-choices``
+    * Replies that call a tool: ``1-call``, ``N-calls``, ``missing-call-ids``, ``duplicate-call-ids``, ``unknown-tool``,
+      ``broken-arguments``, ``cut-call``; and Anthropic's ``pause-turn``
     * No response: ``hang`` ``close-before-answer`` ``reset-before-answer`` ``half-status-line`` ``half-headers``
       ``slow-headers`` ``garbage``
     * Malformed responses: ``html`` ``empty`` ``malformed-json`` ``early-hints`` ``second-answer`` ``long-header``

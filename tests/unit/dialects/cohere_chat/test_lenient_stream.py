@@ -200,6 +200,10 @@ def named(index: int | None, name: str, arguments: str) -> dict[str, Any]:
             [call(0, "a", "add"), fragment(0, "{}"), call(1, "a", "now"), fragment(1, '{"x":1}')],
             [("a", "add", "{}"), ("a", "now", '{"x":1}')],
         ),
+        (
+            [call(0, "a", "add"), fragment(0, "{}"), call_end(0), call(1, "a", "add"), fragment(1, '{"x":1}')],
+            [("a", "add", "{}"), ("a", "add", '{"x":1}')],
+        ),
         ([call(0, "a", "add"), fragment(0, "1"), fragment(0, "1")], [("a", "add", "11")]),
         ([named(0, "add", '{"x"'), named(0, "add", ":1}")], [("", "add", '{"x":1}')]),
         ([named(None, "add", "{}"), named(None, "now", "{}")], [("", "add", "{}"), ("", "now", "{}")]),

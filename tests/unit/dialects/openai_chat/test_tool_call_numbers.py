@@ -157,6 +157,19 @@ CALLS: dict[str, tuple[list[list[dict[str, Any]]], list[tuple[str, str, str]]]] 
         [[part(0, "a", "f", X)], [part(1, "a", "g", Y)]],
         [("a", "f", X), ("a", "g", Y)],
     ),
+    "another call of the function has the same id, and begins with the same arguments": (
+        [
+            [part(0, "a", "f", "")],
+            [part(0, arguments='{"x":1}')],
+            [part(1, "a", "f", "")],
+            [part(1, arguments='{"x":')],
+            [part(1, arguments="2}")],
+            [part(2, "a", "f", '{"x"'), part(3, "b", "g", "{}")],
+            [part(2, "a", arguments=":3")],
+            [part(2, arguments="}")],
+        ],
+        [("a", "f", '{"x":1}'), ("a", "f", '{"x":2}'), ("a", "f", '{"x":3}'), ("b", "g", "{}")],
+    ),
     "another call of the function has the same id": (
         [[part(0, "a", "f", X)], [part(1, "a", "f", Y)]],
         [("a", "f", X), ("a", "f", Y)],

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text, sse, text_of
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import OfferedTool, Prompt, SimulatedReply, TextReply, choose_reply, count_tokens, select_tool
@@ -35,6 +36,9 @@ ERRORS: Mapping[str, ErrorSpec] = {
     "overloaded": ErrorSpec(529, "overloaded_error", "Overloaded"),
 }
 
+_PAUSED = TextReply(("Let ", "me ", "look ", "that ", "up."))
+"""A reply that goes on when it comes back."""
+
 _LIMITS = {"requests": 4000, "input-tokens": 2_000_000, "output-tokens": 400_000, "tokens": 2_400_000}
 
 
@@ -42,6 +46,8 @@ def reply(request: SimulatedRequest) -> AnyResponse:
     """The response to a valid request."""
     body = as_dict(request.body)
     chosen = choose_reply(read_prompt(body), request.options, request.repeats)
+    if request.fault is not None and request.fault.kind == "pause":
+        chosen = _PAUSED
     return encode.encode(request, _script(request, body, chosen))
 
 
@@ -116,13 +122,16 @@ def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedRep
     if isinstance(reply, TextReply):
         message["content"] = reply.text
         choice["finish_reason"] = reply.end
-        if reply.stop_sequence is not None:
+        if reply is _PAUSED:
+            choice["native_finish_reason"] = "pause_turn"
+        elif reply.stop_sequence is not None:
             choice |= {"native_finish_reason": "stop_sequence", "stop_sequence": reply.stop_sequence}
     else:
         function = {"name": reply.tool.name, "arguments": reply.text}
         message["tool_calls"] = [{"id": f"toolu_01{request.uid[:22]}", "type": "function", "function": function}]
         choice["finish_reason"] = "tool_calls"
     output = count_tokens(reply.text) + count_tokens(thoughts or "")
+    choice = with_call_fault(choice, request.fault, objects=not body.get("stream"))
     return single_reply(f"msg_01{request.uid[:22]}", body["model"], choice, reply.pieces, _usage(body, output))
 
 

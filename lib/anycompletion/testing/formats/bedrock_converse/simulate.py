@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import OfferedTool, Prompt, SimulatedReply, TextReply, choose_reply, count_tokens, select_tool
@@ -114,6 +115,7 @@ def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedRep
         message["tool_calls"] = [{"id": f"tooluse_{request.uid[:22]}", "type": "function", "function": function}]
         choice["finish_reason"] = "tool_calls"
     output = count_tokens(reply.text) + count_tokens(thoughts)
+    choice = with_call_fault(choice, request.fault, objects=not request.path.endswith("-stream"))
     return single_reply(str(UUID(request.uid)), model_of(request), choice, reply.pieces, _usage(body, output))
 
 

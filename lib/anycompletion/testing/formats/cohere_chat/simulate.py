@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text, sse
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import (
@@ -140,6 +141,7 @@ def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedRep
         message["tool_plan"] = None if thoughts else _plan(reply)
         message["tool_calls"] = [{"id": ident, "type": "function", "function": function}]
         choice["finish_reason"] = "tool_calls"
+    choice = with_call_fault(choice, request.fault)
     return single_reply(encode.response_id(request), body["model"], choice, reply.pieces, _usage(body, reply))
 
 

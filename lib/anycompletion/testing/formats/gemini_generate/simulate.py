@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text
 from ..reply_script import ReplyScript, choice_chunks, interleave
 from ..simulated_reply import (
@@ -155,7 +156,7 @@ def _choice(
         signed = {"extra_content": {"google": {"thought_signature": signature}}}
         message["tool_calls"] = [{"type": "function", "function": function, **signed}]
         choice["finish_reason"] = "tool_calls"
-    return choice
+    return with_call_fault(choice, request.fault, objects=True)
 
 
 def _thoughts(body: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text, is_integer
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import (
@@ -103,6 +104,7 @@ def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedRep
         function = {"name": reply.tool.name, "arguments": reply.text}
         message["tool_calls"] = [{"id": f"call_{request.uid[:8]}", "type": "function", "function": function}]
         choice["finish_reason"] = "tool_calls"
+    choice = with_call_fault(choice, request.fault, objects=True)
     return single_reply("", body["model"], choice, reply.pieces, _usage(body, thoughts, reply))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ....errors import ContentPolicyViolationError, ContextWindowExceededError
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text, sse, text_of
 from ..reply_script import ReplyScript, choice_chunks, interleave
 from ..simulated_reply import (
@@ -221,7 +222,8 @@ def _choice(request: SimulatedRequest, body: dict[str, Any], index: int, reply: 
         message["function_call"], reason = {"name": reply.tool.name, "arguments": reply.text}, "function_call"
     else:
         message["tool_calls"], reason = [_tool_call(request, index, reply)], "tool_calls"
-    return {"index": index, "message": message, "logprobs": _logprobs(body, reply.pieces), "finish_reason": reason}
+    choice = {"index": index, "message": message, "logprobs": _logprobs(body, reply.pieces), "finish_reason": reason}
+    return with_call_fault(choice, request.fault)
 
 
 def _tool_call(request: SimulatedRequest, index: int, reply: ToolCallReply) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import attrs
 
 from ....errors import ContentPolicyViolationError, ContextWindowExceededError
 from ....records import JsonObject
+from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text, dump
 from ..openai_chat import simulate as openai_chat
 from ..reply_script import ReplyScript, choice_chunks
@@ -134,6 +135,7 @@ def _script(request: SimulatedRequest, body: dict[str, Any], chosen: SimulatedRe
         called = {"name": chosen.tool.name, member: chosen.text}
         message["tool_calls"] = [{"id": f"call_{request.uid[:24]}", "type": kind, kind: called}]
         choice["finish_reason"] = "tool_calls"
+    choice = with_call_fault(choice, request.fault)
     usage = _usage(body, chosen, thoughts)
     whole = {"id": f"resp_{request.uid}", "model": body["model"], "created": int(request.now), "choices": [choice]}
     chunks = tuple({"choices": [each]} for each in choice_chunks(choice, chosen.pieces)) if body.get("stream") else ()
