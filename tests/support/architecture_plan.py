@@ -180,6 +180,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,
         "anycompletion.structured.route_requests": "for typed calls over routes only",
+        "anycompletion.structured.tool_schemas": "for tools made of functions only",
         "anycompletion.structured.parsed_stream": _TYPES,
         **dict.fromkeys(
             (
@@ -226,6 +227,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
 
 COMPUTED_IMPORTS: dict[str, str] = {
     "_later_names": "public names of modules that a plain call does not need",
+    "records.tool_definitions": "functions among the tools of a request, which few programs have",
     "providers.provider": "a dialect is loaded by the name of its folder when a provider first needs it",
 }
 """Module that may import by a computed name → why."""

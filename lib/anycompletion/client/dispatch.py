@@ -13,7 +13,7 @@ from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
 from ..options import NO_OPTIONS, OptionValues
 from ..providers import Provider, apply_param_support, resolve_model
-from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
+from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo, any_portable
 from ..validation import check_option_values, with_call_ids
 from .branches import branches_of, log_end, logged
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
@@ -336,6 +336,11 @@ class CallDispatcher(TypedCallMethods):
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
         warnings = [*self.warnings, *plan.warnings]
         if request.given():
+            if request.tools and any_portable(request.tools):
+                from ..structured.tool_schemas import with_tool_schemas  # noqa: PLC0415 (for tools made of functions)
+
+                model = f"{target.extras.variant}/{target.model}" if target.extras.variant else target.model
+                request = with_tool_schemas(request, provider_state.provider, model)
             report = EncodingReport(target.on_unsupported, warnings)
             request = apply_param_support(
                 request, plan.param_support, report, stream=target.stream, provider=target.provider

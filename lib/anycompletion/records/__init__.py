@@ -50,7 +50,15 @@ from .request import (
     ChatRequest,
 )
 from .results import Result
-from .tool_definitions import CustomTool, FunctionDefinition, FunctionTool, Tool
+from .tool_definitions import (
+    CustomTool,
+    FunctionDefinition,
+    FunctionTool,
+    Tool,
+    ToolLike,
+    any_portable,
+    tool_definition,
+)
 
 __all__ = [
     "PARAM_NAMES",
@@ -102,6 +110,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolLike",
     "ToolMessage",
     "TopLogprob",
     "UrlCitation",
@@ -109,5 +118,7 @@ __all__ = [
     "UserMessage",
     "file_part",
     "image_part",
+    "any_portable",
     "plain",
+    "tool_definition",
 ]

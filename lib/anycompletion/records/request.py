@@ -14,7 +14,14 @@ from ..errors import InvalidRequestError
 from ..options import CallOptions
 from .base import JsonObject, Record, hidden
 from .messages import Messages
-from .tool_definitions import FunctionDefinition, Tool
+from .tool_definitions import FunctionDefinition, Tool, ToolLike, tool_definitions
+
+if TYPE_CHECKING:
+
+    def _optional_tools(tools: Sequence[ToolLike] | None) -> Sequence[Tool | Mapping[str, Any]] | None: ...
+else:
+    # By attrs, which takes a request without tools through none of the package's functions.
+    _optional_tools = attrs.converters.optional(tool_definitions)
 
 
 @define(repr=False, eq=False)
@@ -40,7 +47,7 @@ class ChatRequest(Record):
     user: str | None = field(default=None, kw_only=True)
     functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None = field(default=None, kw_only=True)
     function_call: str | Mapping[str, Any] | None = field(default=None, kw_only=True)
-    tools: Sequence[Tool | Mapping[str, Any]] | None = field(default=None, kw_only=True)
+    tools: Sequence[Tool | Mapping[str, Any]] | None = field(default=None, kw_only=True, converter=_optional_tools)
     tool_choice: str | Mapping[str, Any] | None = field(default=None, kw_only=True)
     parallel_tool_calls: bool | None = field(default=None, kw_only=True)
     response_format: Mapping[str, Any] | None = field(default=None, kw_only=True)
@@ -214,8 +221,8 @@ class Params(SharedParams, total=False):
     """Functions that the model may call: the form that `tools` replaces."""
     function_call: str | Mapping[str, Any] | None
     """The function to call, or "none" or "auto": the form that `tool_choice` replaces."""
-    tools: Sequence[Tool | Mapping[str, Any]] | None
-    """Tools that the model may call: `FunctionTool`s, or dicts in OpenAI's form."""
+    tools: Sequence[ToolLike] | None
+    """Tools that the model may call: `FunctionTool`s, dicts in OpenAI's form, or functions, for their definition."""
     tool_choice: str | Mapping[str, Any] | None
     """The tool to call, in OpenAI's form, or "none", "auto" or "required"."""
     parallel_tool_calls: bool | None

@@ -68,11 +68,12 @@ def typed_request(
                 params["response_format"] = {"type": "json_object"}
         case _:
             assert_never(mode)
-    return _with(request, messages, params)
+    return with_params(request, params, messages)
 
 
-def _with(request: ChatRequest, messages: Sequence[Message], params: dict[str, Any]) -> ChatRequest:
-    """A request with other messages and parameters; `attrs.evolve` takes three times as long."""
+def with_params(request: ChatRequest, params: dict[str, Any], messages: Sequence[Message] | None = None) -> ChatRequest:
+    """A request with other parameters, and with other messages; `attrs.evolve` takes three times as long."""
+    messages = cast("Sequence[Message]", request.messages) if messages is None else messages
     changed = ChatRequest(request.model, messages, **params, extra_body=request.extra_body, custom_id=request.custom_id)
     changed.reply_schema, changed.preferred_target = request.reply_schema, request.preferred_target
     changed.cache_given(params)
@@ -92,7 +93,8 @@ def plain_request(request: ChatRequest) -> ChatRequest:
     """A typed request without what `typed_request` added."""
     messages = [each for each in cast("Sequence[Message]", request.messages) if not _is_instruction(each)]
     added = ("response_format", "tools", "tool_choice")
-    return _with(request, messages, {name: value for name, value in request.given().items() if name not in added})
+    params = {name: value for name, value in request.given().items() if name not in added}
+    return with_params(request, params, messages)
 
 
 def _is_instruction(message: Message) -> bool:
@@ -125,4 +127,4 @@ def reask_request(request: ChatRequest, reply: str, problem: str) -> ChatRequest
     """A typed request, followed by the reply that does not fit and by what is wrong with it."""
     # Providers refuse an empty message.
     messages = [*request.messages, *([AssistantMessage(reply)] if reply.strip() else ()), UserMessage(problem)]
-    return _with(request, cast("Sequence[Message]", messages), request.given())
+    return with_params(request, request.given(), cast("Sequence[Message]", messages))

@@ -34,7 +34,7 @@ class ReadArguments:
     @property
     def plain(self) -> dict[str, Any]:
         """The arguments as plain JSON data, read anew each time."""
-        return _read(self._text, _PLAIN)
+        return read_plain(self._text)
 
     def __repr__(self) -> str:
         return f"<ReadArguments: {', '.join(self.bound)}>"  # without the values, which may be confidential
@@ -52,19 +52,19 @@ class ArgumentReader(Protocol):
         ...
 
 
-def read_plain(text: str) -> ReadArguments:
-    """The arguments as plain data, for a tool that checks them itself.
+_PLAIN = PlainData(is_wrapped=False)
+
+
+def read_plain(text: str) -> dict[str, Any]:
+    """The arguments in a model's JSON as plain data.
 
     Raises:
         ArgumentMismatch: the text is no JSON object.
     """
-    return ReadArguments(text, _read(text, _PLAIN))
+    return read_as(text, _PLAIN)
 
 
-_PLAIN = PlainData(is_wrapped=False)
-
-
-def _read(text: str, plan: SupportsDecode[dict[str, Any]]) -> dict[str, Any]:
+def read_as(text: str, plan: SupportsDecode[dict[str, Any]]) -> dict[str, Any]:
     """The arguments in a text; an empty one stands for an empty object.
 
     Raises:
@@ -116,7 +116,7 @@ class FunctionSchema:
         Raises:
             ArgumentMismatch: they do not fit.
         """
-        return ReadArguments(text, _read(text, self._plan))
+        return ReadArguments(text, read_as(text, self._plan))
 
     def _fields(self, name: str, function: Callable[..., Any]) -> Iterator[ClassField]:
         bound = bound_names(function)

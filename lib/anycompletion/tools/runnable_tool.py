@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast, overload
 from .._async import is_async_function
 from ..errors import InvalidRequestError
 from ..records import FunctionDefinition, FunctionTool, ToolCall
+from ..structured.schemas import strict_tool_problem
 from .descriptions import parameter_descriptions, tool_description
 from .function_hints import check_function, function_doc, function_name
-from .function_schema import ArgumentReader, FunctionSchema, ReadArguments, read_plain
+from .function_schema import ArgumentReader, FunctionSchema, ReadArguments
+from .given_schema import SchemaReader, checked_schema
 from .tool_calling import MAX_RESULT_CHARS, error_outcome, run_call
 from .tool_context import ToolContext
 from .tool_errors import ArgumentMismatch
@@ -64,22 +66,26 @@ class RunnableTool(Generic[P, R]):
         description: str | None,
         parameters: dict[str, Any],
         reader: ArgumentReader,
+        takes_dict: bool = False,
         context_parameter: str | None = None,
         strict: bool | None = None,
         timeout: float | None = None,
         sequential: bool = False,
         needs_approval: bool = False,
     ) -> None:
+        if strict and (reason := strict_tool_problem(parameters)) is not None:
+            raise InvalidRequestError(f"{name}: strict: its schema cannot be strict: {reason}", param="strict")
         self.name = _checked_name(name)
         self.description = description
         self.parameters = parameters
-        self.definition = FunctionTool(FunctionDefinition(name, description, parameters, strict))
+        self.definition = FunctionTool(FunctionDefinition(name, description, parameters, strict, portable=True))
         self.timeout = _checked_timeout(timeout)
         self.sequential = sequential
         self.needs_approval = needs_approval
         self.is_async = is_async_function(function)
         """Whether the function runs in the event loop, and not in a thread."""
         self._function = function
+        self._takes_dict = takes_dict
         self._context_parameter = context_parameter
         self._reader = reader
         functools.update_wrapper(self, function)
@@ -131,7 +137,7 @@ class RunnableTool(Generic[P, R]):
     def call_function(self, arguments: ReadArguments, context: ToolContext[Any]) -> Any:
         """What the function returns for arguments that were read: a value, or an awaitable."""
         function = cast("Callable[..., Any]", self._function)
-        if self._reader is read_plain:
+        if self._takes_dict:
             return function(arguments.bound)
         if self._context_parameter is None:
             return function(**arguments.bound)
@@ -157,7 +163,7 @@ class RunnableTool(Generic[P, R]):
             parameters: JSON Schema of type object.
             call: an async function of the arguments, which are JSON data that was not compared with the schema.
             description: what the model reads about the tool.
-            strict: as for `tool`.
+            strict: whether the provider has to guarantee that arguments fit the schema. Default: no.
             timeout: as for `tool`.
             sequential: as for `tool`.
             needs_approval: as for `tool`.
@@ -167,13 +173,15 @@ class RunnableTool(Generic[P, R]):
         """
         if not callable(call):
             raise InvalidRequestError(f"call: expected a function, found {type(call).__name__}", param="call")
+        schema = checked_schema(parameters)
         return RunnableTool(
             call,
             name=name,
             description=description,
-            parameters=dict(parameters),
-            reader=read_plain,
-            strict=strict,
+            parameters=schema,
+            reader=SchemaReader(schema, drops_nulls=bool(strict)),
+            takes_dict=True,
+            strict=bool(strict),
             timeout=timeout,
             sequential=sequential,
             needs_approval=needs_approval,
@@ -259,3 +267,12 @@ def tool(
         )
 
     return decorate if function is None else decorate(function)
+
+
+def as_tool(function: Callable[..., Any]) -> RunnableTool[..., Any]:
+    """A `RunnableTool` itself, and any other function as one.
+
+    Raises:
+        InvalidRequestError: the function cannot be a tool.
+    """
+    return cast("RunnableTool[..., Any]", function) if isinstance(function, RunnableTool) else tool(function)

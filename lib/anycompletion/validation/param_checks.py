@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast, get_origin
 
-from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool
+from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool, tool_definition
 from .message_input import to_record
 from .values import (
     MAX_SCHEMA_DEPTH,
@@ -99,6 +99,13 @@ def _tools(value: Any, param: str) -> list[Tool]:
     seen: set[str] = set()
     for i, item in enumerate(check_list(value, param)):
         place = f"{param}[{i}]"
+        if callable(item):
+            item = tool_definition(cast("Any", item), place)  # noqa: PLW2901
+        if isinstance(item, FunctionTool) and item.function.portable:
+            # Made of a function, so that there is nothing to check but its name.
+            _check_function(item.function, f"{place}.function", seen)
+            tools.append(item)
+            continue
         kind = cast("Mapping[str, Any]", item).get("type", "function") if isinstance(item, Mapping) else ""
         if kind == "function" and "function" not in cast("Mapping[str, Any]", item):
             refuse(f"{place}.function", _other_tool_form(cast("Mapping[str, Any]", item)))

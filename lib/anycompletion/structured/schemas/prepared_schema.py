@@ -14,7 +14,7 @@ from .plain_form import plain_form
 from .restricted_form import SchemaRestriction
 from .schema_nodes import inlined, with_object_root, without_unused_definitions
 from .schema_rules import ANY, OPENAI, SCHEMA_RULES, TOOL_RULES, SchemaRules
-from .strict_form import exceeded_limit, open_part
+from .strict_form import broken_rule, exceeded_limit, open_part
 
 _SHOW_DEFINITIONS = frozenset(("anthropic_messages",))
 """Dialects whose models are shown the ``$defs`` of tools; prompts of open models leave them out."""
@@ -93,3 +93,15 @@ def _rules(dialect: str, mode: StructuredMode, keywords: Mapping[str, bool]) -> 
 def not_strict_reason(plain: dict[str, Any]) -> str | None:
     """Why a schema in plain form cannot be strict without another meaning, in words; None if it can."""
     return open_part(plain) or exceeded_limit(plain)
+
+
+def strict_tool_problem(schema: Mapping[str, Any], dialect: str | None = None) -> str | None:
+    """Why the schema of a tool cannot be strict, in words; None if it can.
+
+    Args:
+        schema: the parameters of the tool.
+        dialect: the format of the request; None for what no format can have.
+    """
+    plain = plain_form(with_object_root(dict(schema)))
+    rules = None if dialect is None or dialect in TOOL_RULES else SCHEMA_RULES.get(dialect)
+    return not_strict_reason(plain) or (None if rules is None else broken_rule(plain, rules))
