@@ -119,6 +119,7 @@ from .records import (
     Tool,
     ToolCall,
     ToolCallDelta,
+    ToolLike,
     ToolMessage,
     TopLogprob,
     UrlCitation,
@@ -138,7 +139,6 @@ if _typing.TYPE_CHECKING:
     from .run_errors import ToolExecutionError, ToolRunError
     from .streaming import CompletionStream
     from .tools.run_params import RunParams
-    from .tools.tool_set import ToolLike
 else:
     from ._later_names import load as __getattr__  # noqa: F401
 

@@ -18,7 +18,6 @@ _MODULES: Mapping[str, str] = {
     "RunParams": "tools.run_params",
     "Stats": "client.stats",
     "ToolExecutionError": "run_errors",
-    "ToolLike": "tools.tool_set",
     "ToolRunError": "run_errors",
 }
 """Name → the module that has it."""

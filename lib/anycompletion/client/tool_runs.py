@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from .._boundary import hides_frames
-from ..records import Messages
+from ..records import Messages, ToolLike
 from .batch_method import refuse_typing
 from .dispatch import CallDispatcher
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..structured import ParseMode, SupportsValidateJSON
     from ..tools.run_params import RunParams
     from ..tools.tool_run import ToolRun
-    from ..tools.tool_set import ToolLike
 
 T = TypeVar("T")
 

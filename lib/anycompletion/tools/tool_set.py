@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import attrs
 
 from ..errors import InvalidRequestError
 from ..records import FunctionTool, Tool
 from .runnable_tool import RunnableTool, tool
-
-ToolLike: TypeAlias = RunnableTool[..., Any] | Tool | Mapping[str, Any] | Callable[..., Any]
-"""A tool as callers write it: a function, a `RunnableTool`, or a definition."""
 
 
 @attrs.frozen(eq=False)
