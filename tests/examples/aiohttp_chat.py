@@ -1,4 +1,4 @@
-"""A chat service with aiohttp.web: tokens appear as they arrive, and the stop button ends the request.
+"""A chat service with aiohttp.web: tokens appear as they arrive, the stop button ends the request, a tool asks first.
 
     pip install anycompletion
     OPENAI_API_KEY=… python aiohttp_chat.py        # then open http://127.0.0.1:8080
@@ -9,19 +9,33 @@ visitor spends your key.
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from anycompletion import AsyncCompletion
+from anycompletion import AsyncCompletion, Messages
+from anycompletion.tools import PendingCall, RunFinished, ToolEvent, tool
 from anycompletion.web import aiohttp_client, aiohttp_errors, aiohttp_sse, cancel_on_disconnect
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
-SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
+SYSTEM = {"role": "system", "content": "You are friendly, and brief. You work at a restaurant."}
 CLIENT = web.AppKey("client", AsyncCompletion)
 
+waiting: dict[str, Messages] = {}
+"""Id of a run that waits for its user → its transcript; with several processes, a table of a database."""
+
 routes = web.RouteTableDef()
+
+
+@tool(needs_approval=True)
+async def book_table(people: int, time: str) -> str:
+    """Books a table for the user."""
+    return f"booked: a table for {people}, {time}"
+
+
+TOOLS = [book_table]
 
 
 async def conversation(request: web.Request) -> list[dict[str, Any]]:
@@ -45,8 +59,39 @@ async def page(_: web.Request) -> web.FileResponse:
 @routes.post("/chat")
 async def chat(request: web.Request) -> web.StreamResponse:
     """The next turn, token by token; when the browser disconnects, the provider stops as well."""
-    messages = await conversation(request)
-    return await aiohttp_sse(request, request.app[CLIENT].stream(MODEL, messages, max_completion_tokens=1000))
+    return await answer(request, await conversation(request), {})
+
+
+@routes.post("/decide")
+async def decide(request: web.Request) -> web.StreamResponse:
+    """Goes on with a run that waited; the calls and their arguments are the service's own, not the browser's."""
+    try:
+        body = await request.json()
+        run_id, approved = str(body["run"]), {str(id): value is True for id, value in body["approved"].items()}
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise web.HTTPUnprocessableEntity(text="expected a run, and for each of its calls true or false") from None
+    messages = waiting.pop(run_id, None)
+    if messages is None:
+        raise web.HTTPNotFound(text="this was decided already")
+    return await answer(request, messages, approved)
+
+
+async def answer(request: web.Request, messages: Messages, approved: dict[str, bool]) -> web.StreamResponse:
+    """Sends the events of a run. One that needs approvals that were not given yet ends, and is kept."""
+    run_id = secrets.token_urlsafe()
+
+    def keep(event: ToolEvent) -> None:
+        if isinstance(event, RunFinished) and event.outcome.status == "paused":
+            waiting[run_id] = event.outcome.messages
+            if len(waiting) > 1000:
+                del waiting[next(iter(waiting))]
+
+    def approve(call: PendingCall) -> bool | None:
+        return approved.get(call.id)
+
+    client = request.app[CLIENT]
+    run = client.run_tools(MODEL, messages, TOOLS, approve=approve, on_event=keep, max_completion_tokens=1000)
+    return await aiohttp_sse(request, run, tools=True, headers={"x-run": run_id})
 
 
 @routes.post("/title")

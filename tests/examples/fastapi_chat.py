@@ -1,4 +1,4 @@
-"""A chat service with FastAPI: tokens appear as they arrive, and the stop button ends the request.
+"""A chat service with FastAPI: tokens appear as they arrive, the stop button ends the request, a tool asks first.
 
     pip install 'anycompletion[web]' fastapi uvicorn
     OPENAI_API_KEY=… python fastapi_chat.py        # then open http://127.0.0.1:8000
@@ -8,19 +8,30 @@ visitor spends your key.
 """
 
 import os
+import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
-from anycompletion import AsyncCompletion
+from anycompletion import AsyncCompletion, Messages
+from anycompletion.tools import PendingCall, RunFinished, ToolEvent, tool
 from anycompletion.web import cancel_on_disconnect, starlette_errors, starlette_lifespan, starlette_sse
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
-SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
+SYSTEM = {"role": "system", "content": "You are friendly, and brief. You work at a restaurant."}
+
+
+@tool(needs_approval=True)
+async def book_table(people: int, time: str) -> str:
+    """Books a table for the user."""
+    return f"booked: a table for {people}, {time}"
+
+
+TOOLS = [book_table]
 
 
 class Turn(BaseModel):
@@ -40,6 +51,16 @@ class Chat(BaseModel):
         return [SYSTEM, *(turn.model_dump() for turn in self.messages)]
 
 
+class Decision(BaseModel):
+    """What the user decided about the calls of a run that waits: the id of each, and whether it is approved."""
+
+    run: str
+    approved: dict[str, bool]
+
+
+waiting: dict[str, Messages] = {}
+"""Id of a run that waits for its user → its transcript; with several processes, a table of a database."""
+
 # One client for all requests, in app.state.client; errors of handlers become responses.
 app = FastAPI(lifespan=starlette_lifespan(), exception_handlers=starlette_errors())
 
@@ -53,8 +74,34 @@ async def page() -> Response:
 @app.post("/chat")
 async def chat(request: Request, body: Chat) -> Response:
     """The next turn, token by token; when the browser disconnects, the provider stops as well."""
+    return answer(request, body.with_system_message(), {})
+
+
+@app.post("/decide")
+async def decide(request: Request, body: Decision) -> Response:
+    """Goes on with a run that waited; the calls and their arguments are the service's own, not the browser's."""
+    messages = waiting.pop(body.run, None)
+    if messages is None:
+        raise HTTPException(404, "this was decided already")
+    return answer(request, messages, body.approved)
+
+
+def answer(request: Request, messages: Messages, approved: dict[str, bool]) -> Response:
+    """The events of a run. One that needs approvals that were not given yet ends, and is kept."""
     client: AsyncCompletion = request.app.state.client
-    return starlette_sse(client.stream(MODEL, body.with_system_message(), max_completion_tokens=1000))
+    run_id = secrets.token_urlsafe()
+
+    def keep(event: ToolEvent) -> None:
+        if isinstance(event, RunFinished) and event.outcome.status == "paused":
+            waiting[run_id] = event.outcome.messages
+            if len(waiting) > 1000:
+                del waiting[next(iter(waiting))]
+
+    def approve(call: PendingCall) -> bool | None:
+        return approved.get(call.id)
+
+    run = client.run_tools(MODEL, messages, TOOLS, approve=approve, on_event=keep, max_completion_tokens=1000)
+    return starlette_sse(run, tools=True, headers={"x-run": run_id})
 
 
 @app.post("/title")

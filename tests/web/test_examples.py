@@ -60,9 +60,11 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def serve(name: str) -> AbstractAsyncContextManager[str]:
-    """Runs the service of an example."""
+def serve(name: str, *, tools: bool = False) -> AbstractAsyncContextManager[str]:
+    """Runs the service of an example, by default without its tools: the simulator calls one wherever there is one."""
     module = load(name)
+    if not tools:
+        module.TOOLS.clear()
     return asgi_service(module.app) if name == "fastapi_chat" else aiohttp_service(module.make_app())
 
 
@@ -142,7 +144,92 @@ async def test_invalid_conversations_are_refused(name: str, sim: SimulatorServer
     assert sim.requests == []
 
 
+async def paused(url: str) -> tuple[str, Any]:
+    """Asks for what needs approval; returns the id of the run that waits, and its pending call."""
+    async with Peer(url, "/chat", HELLO) as peer:
+        head = await peer.head()
+        *_, ended, last, done = events(await peer.rest())
+    event = json.loads(ended)["tool_event"]
+    assert (event["status"], json.loads(last)["choices"][0]["finish_reason"], done) == (
+        "paused",
+        "tool_calls",
+        "[DONE]",
+    )
+    (call,) = event["pending"]
+    return head.headers["x-run"], call
+
+
+@services
+@pytest.mark.parametrize(("approved", "result"), [(True, "booked: a table for"), (False, '"denied"')])
+async def test_a_tool_waits_for_its_user(name: str, approved: bool, result: str, sim: SimulatorServer) -> None:
+    """A table would be booked unasked, or the decision not reach the model."""
+    async with serve(name, tools=True) as url:
+        run, call = await paused(url)
+        assert call["name"] == "book_table"
+        assert len(sim.requests) == 1
+        async with Peer(url, "/decide", {"run": run, "approved": {call["id"]: approved}}) as peer:
+            assert (await peer.head()).status == 200
+            *data, done = events(await peer.rest())
+    chunks = [json.loads(each) for each in data]
+    assert "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]) == STORY
+    assert done == "[DONE]"
+    *_, asked, answered = sim.requests[1].body["messages"]
+    assert asked["tool_calls"][0]["function"]["arguments"] == json.dumps(call["arguments"])
+    assert result in answered["content"]
+
+
+@services
+async def test_a_decision_counts_once_and_for_its_own_calls(name: str, sim: SimulatorServer) -> None:
+    """A table would be booked twice, or by an approval of something else."""
+    async with serve(name, tools=True) as url:
+        run, call = await paused(url)
+        for body, status in (
+            ({"run": "another", "approved": {call["id"]: True}}, 404),
+            ({"run": run}, 422),
+            ({"run": run, "approved": {"call_other": True}}, 200),  # it waits again, as another run
+            ({"run": run, "approved": {call["id"]: True}}, 404),
+        ):
+            async with Peer(url, "/decide", body) as peer:
+                assert (await peer.head()).status == status
+    assert len(sim.requests) == 1
+
+
 # --- the page --------------------------------------------------------------------------------------------------------
+
+
+IDLE = "document.getElementById('stop').disabled"
+"""JavaScript: no answer is on its way."""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+async def test_the_page_asks_for_approval(sim: SimulatorServer) -> None:
+    """The buttons would be missing, do the opposite, or stay usable after the conversation has gone on."""
+    results: list[str] = []
+    async with asyncio.timeout(60), browser() as page:
+        for name in ("fastapi_chat", "aiohttp_chat"):
+            sim.requests.clear()
+            async with serve(name, tools=True) as url:
+                await page.open(url)
+                await page.value("document.getElementById('text').focus()")
+                for number, button in enumerate(("approve", "deny", None)):
+                    await page.type("A table, please.")
+                    await page.until(f"document.querySelector('.call:last-child button:not(:disabled)') && {IDLE}")
+                    shown = await page.value("document.querySelector('.call:last-child code').textContent")
+                    assert shown.startswith('book_table({"people":')
+                    assert len(sim.requests) == 2 * number + 1
+                    if button is None:
+                        await page.type("Or not.")
+                        await page.until("document.querySelectorAll('.call button').length === 4")
+                        assert await page.value("document.querySelectorAll('.call button:disabled').length") == 2
+                        continue
+                    await page.click(f".call:last-child .{button}")
+                    await page.until(f"document.querySelector('.assistant:last-child') && {IDLE}")
+                    assert await page.value("document.querySelector('.assistant:last-child').textContent") == STORY
+                    results.append(sim.requests[-1].body["messages"][-1]["content"])
+                roles = [message["role"] for message in sim.requests[-1].body["messages"]]
+                assert roles == ["system", *["user", "assistant"] * 2, "user", "user"]
+                assert await page.value("document.querySelectorAll('.note').length") == 0
+    assert [result.partition(":")[0] for result in results] == ["booked", '{"error"'] * 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")

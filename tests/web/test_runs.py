@@ -42,6 +42,12 @@ async def closed() -> str:
     raise ToolError("closed on Mondays")
 
 
+@tool(needs_approval=True)
+async def delete(path: str) -> str:
+    """Deletes a file."""
+    return f"deleted {path}"
+
+
 # --- the services ----------------------------------------------------------------------------------------------------
 
 
@@ -78,7 +84,7 @@ class FakeRuns:
 
         def begin() -> ToolRun[Any]:
             self.fake.add(*replies)
-            tools = options.pop("tools", [weather, closed])
+            tools = options.pop("tools", [weather, closed, delete])
             self.started.append(self.client.run_tools(MODEL, "Hello!", tools, **options))
             return self.started[-1]
 
@@ -162,6 +168,17 @@ async def test_a_client_may_see_the_tools(serve: Served, runs: FakeRuns) -> None
     assert deltas(chunks)[0] == {"reasoning_content": "Hmm."}
     for chunk in chunks:
         OpenAIChunk.model_validate(chunk, strict=True)
+
+
+@services
+async def test_a_paused_run_says_so(serve: Served, runs: FakeRuns) -> None:
+    """A page could not ask its user for approval, or take the pause for a complete answer."""
+    call = tool_call("delete", path="/a")
+    async with serve(runs.start(["I would delete it.", call]), tools=True) as url:
+        *_, ended, last = await relayed(url)
+    pending = [{"id": call.id, "name": "delete", "arguments": {"path": "/a"}}]
+    assert ended["tool_event"] == {"type": "run_finished", "turn": 0, "status": "paused", "pending": pending}
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
 
 
 async def test_a_refusal_is_sent(runs: FakeRuns) -> None:
