@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import anyio
 
     from ..streaming import CompletionStream
+    from ..tools.run_client import OpenRun
 
 
 class RunCalls:
@@ -45,6 +46,10 @@ class RunCalls:
         if state.tool_threads is None:
             state.tool_threads = thread_limit()
         return state.tool_threads
+
+    def track_run(self, run: OpenRun) -> None:
+        """Has the client close a run when it is closed itself."""
+        self._dispatcher.state.tool_runs.add(run)
 
     @property
     def may_refresh(self) -> bool:

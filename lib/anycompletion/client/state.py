@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..ratelimit.client_limits import ClientLimits
     from ..records import ChatCompletion
     from ..records.chunks import ChatCompletionChunk
+    from ..tools.run_client import OpenRun
     from ..transport import Transport
     from .client_routes import ClientRoutes
     from .configuration import ClientConfiguration
@@ -100,6 +101,8 @@ class ClientState:
         self._adaptive: dict[str, WeakSet[AdaptiveConcurrency]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.remaining_tasks: set[asyncio.Task[None]] = set()
+        self.tool_runs: WeakSet[OpenRun] = WeakSet()
+        """Runs whose tools may be running; closing closes them."""
         self.tool_threads: anyio.CapacityLimiter | None = None
         """The limit of the threads of sync tools; None before the first tool run."""
         self._start_gate = StartGate()
@@ -312,10 +315,14 @@ class ClientState:
             endpoint.wake()
         for task in self.tasks:
             task.cancel()
+        for run in [*self.tool_runs]:
+            run.close()
 
     async def _wait_for_tasks(self) -> None:
         if self.tasks:
             await asyncio.wait(self.tasks)
+        for run in [*self.tool_runs]:
+            await run.aclose()
 
 
 def _client_limits(config: ClientConfiguration) -> ClientLimits | None:

@@ -37,11 +37,11 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
         cut: whether the reply ended at the token limit, so that the arguments may be incomplete.
     """
     name = call.function.name
-    if call.type not in ("function", LEGACY) or name in tools.foreign:
+    tool = tools.runnable.get(name)
+    if call.custom is not None or name in tools.foreign or (tool is None and call.type not in ("function", LEGACY)):
         return None
     if cut and is_incomplete(call):
-        return error_outcome(call, {"error": _CUT_OFF}, CallError("the reply ended inside it"))
-    tool = tools.runnable.get(name)
+        return cut_outcome(call)
     if tool is None:
         return error_outcome(call, unknown_tool(tools.runnable), CallError("there is no tool of this name"))
     return with_arguments(call, tool)
@@ -58,6 +58,11 @@ def with_arguments(call: ToolCall, tool: RunnableTool[..., Any]) -> CheckedCall 
 def is_incomplete(call: ToolCall) -> bool:
     """Whether the arguments of a call are no whole JSON object, which no beginning of one is."""
     return call.custom is None and not isinstance(_json(call.function.arguments), dict)
+
+
+def cut_outcome(call: ToolCall) -> ToolOutcome:
+    """The outcome of a call that is incomplete, because the reply ended inside it."""
+    return error_outcome(call, {"error": _CUT_OFF}, CallError("the reply ended at the token limit, inside the call"))
 
 
 def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:

@@ -11,6 +11,18 @@ from ..records import ChatCompletion, ChatRequest
 from ..streaming import CompletionStream
 
 
+class OpenRun(Protocol):
+    """A run whose tools may be running."""
+
+    def close(self) -> None:
+        """Cancels the tools, without waiting for their ends."""
+        ...
+
+    async def aclose(self) -> None:
+        """The same, and waits for their ends."""
+        ...
+
+
 class RunClient(Protocol):
     """The client of one run: it makes a logical call for each turn."""
 
@@ -22,6 +34,10 @@ class RunClient(Protocol):
     @property
     def may_refresh(self) -> bool:
         """Whether a reply may be asked for anew that a cache has stored."""
+        ...
+
+    def track_run(self, run: OpenRun) -> None:
+        """Has the client close a run when it is closed itself."""
         ...
 
     def complete(self, request: ChatRequest, left: float | None, *, refresh: bool) -> Awaitable[ChatCompletion]:

@@ -16,7 +16,7 @@ from ..records.messages import AssistantTurn, ChatCompletionMessage
 from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
 from ..structured import ParsedCompletion
-from .call_checks import is_incomplete, pending_call
+from .call_checks import cut_outcome, is_incomplete, pending_call
 from .event_queue import EventQueue
 from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
 from .outcomes import ToolOutcome
@@ -137,7 +137,7 @@ class RunDriver:
         self._is_first = False
         self._reply = _stored_reply(results.message, self._model)
         self._set_calls(results)
-        self._step = self._answer_calls
+        self._begin_calls()
 
     async def _ask(self) -> None:
         if self._reply is not None and self._limits.is_spent(self._reply):
@@ -166,7 +166,8 @@ class RunDriver:
 
     async def _answer_calls(self) -> None:
         """Does the next thing that the calls of the turn need, or waits until something happens to them."""
-        running = self._running = self._running or self._begin_calls()
+        running = self._running
+        assert running is not None, "there are calls"
         with Interruptible() as self._body:
             if not await running.advance():
                 self._running = None
@@ -185,13 +186,13 @@ class RunDriver:
         self._set_calls(results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
-        self._limits.add_calls(is_cut=_is_cut(reply, self._calls))
+        self._limits.add_calls(is_cut=_is_cut(reply) and any(map(is_incomplete, self._calls)))
         if self._calls and not self._given and not self._limits.allows_turns:
             self._end_without_turns()
         elif self._calls and self._limits.is_cut_again:
             self._leave_open("tool_failures")
         elif self._calls:
-            self._step = self._answer_calls
+            self._begin_calls()
         elif reply.choices and reply.choices[0].paused and not self._given:
             self._close_turn([])
             if self._limits.allows_turns:
@@ -222,36 +223,49 @@ class RunDriver:
         if self._is_last or not self._settings.final_answer:
             self._leave_open("max_turns")
             return
-        results, error = self._results, ToolRunError("not run: max_turns was reached", status="max_turns")
-        assert results is not None, "there are calls"
-        outcomes: list[ToolOutcome] = []
-        for index in results.unanswered:
-            outcome = error_outcome(results.calls[index], _NO_TURNS_LEFT, error)
-            results.add(index, outcome)
-            outcomes.append(outcome)
-            self._events.add(CallFinished(outcome.call, outcome, len(self.turns)))
+        error = ToolRunError("not run: max_turns was reached", status="max_turns")
+        outcomes = self._refuse(lambda call: error_outcome(call, _NO_TURNS_LEFT, error))
         self._close_turn(outcomes)
         self._is_last, self._step = True, self._ask
 
     def _leave_open(self, status: RunStatus) -> None:
-        turn = self._close_turn([])
-        self._finish(status, [pending_call(call, self._tools, turn.index) for call in self._calls])
+        """Ends the run with open calls. One that the token limit cut is none that a new run could execute."""
+        is_cut = _is_cut(self._reply)
+        cut = self._refuse(lambda call: cut_outcome(call) if is_cut and is_incomplete(call) else None)
+        turn = self._close_turn(cut)
+        refused = {outcome.call.id for outcome in turn.outcomes}
+        pending = [pending_call(call, self._tools, turn.index) for call in self._calls if call.id not in refused]
+        self._finish(status, pending)
+
+    def _refuse(self, outcome_of: Callable[[ToolCall], ToolOutcome | None]) -> list[ToolOutcome]:
+        """Answers open calls without running them; those whose outcome is None stay open."""
+        results, outcomes = self._results, list[ToolOutcome]()
+        assert results is not None, "there are calls"
+        for index in results.unanswered:
+            outcome = outcome_of(results.calls[index])
+            if outcome is not None:
+                results.add(index, outcome)
+                outcomes.append(outcome)
+                self._events.add(CallFinished(outcome.call, outcome, len(self.turns)))
+        return outcomes
 
     # --- the calls of a turn ---
 
-    def _begin_calls(self) -> TurnCalls:
-        results, reply = self._results, self._reply
+    def _begin_calls(self) -> None:
+        """Checks the calls at once: whether the token limit cut one is not in the messages, from which runs resume."""
+        results = self._results
         assert results is not None, "there are calls"
-        assert reply is not None, "calls are in a reply"
-        return TurnCalls(
+        self._client.track_run(self)
+        self._step = self._answer_calls
+        self._running = TurnCalls(
             results,
             tools=self._tools,
             settings=self._settings,
             turn=len(self.turns),
             emit=self._events.add,
-            cut=bool(reply.choices) and reply.choices[0].finish_reason == "length",
+            cut=_is_cut(self._reply),
             in_order=self._requests.in_order,
-            ends_at=self._limits.ends_at,
+            limits=self._limits,
             threads=self._client.threads,
         )
 
@@ -360,6 +374,6 @@ def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
     return ChatCompletion("", [Choice(0, message, "tool_calls")], model)
 
 
-def _is_cut(reply: ChatCompletion, calls: Sequence[ToolCall]) -> bool:
-    """Whether the token limit ended a reply inside a call."""
-    return bool(reply.choices) and reply.choices[0].finish_reason == "length" and any(map(is_incomplete, calls))
+def _is_cut(reply: ChatCompletion | None) -> bool:
+    """Whether the token limit ended a reply, so that a call in it may be incomplete."""
+    return reply is not None and bool(reply.choices) and reply.choices[0].finish_reason == "length"

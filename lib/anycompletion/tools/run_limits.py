@@ -52,9 +52,12 @@ class RunLimits:
             return None
         left = self.ends_at - time.monotonic()
         if left <= 0:
-            limit = f"{self._settings.deadline:g}"
-            raise APITimeoutError(f"the run took longer than its deadline of {limit} s", phase="total")
+            raise self.deadline_error()
         return left
+
+    def deadline_error(self) -> APITimeoutError:
+        """The error for a run whose deadline has passed."""
+        return APITimeoutError(f"the run took longer than its deadline of {self._settings.deadline:g} s", phase="total")
 
     @property
     def allows_turns(self) -> bool:

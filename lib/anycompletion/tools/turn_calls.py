@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import anyio
 
-from ..errors import InvalidRequestError
+from ..errors import APITimeoutError, InvalidRequestError
 from ..records import Message, ToolCall
 from ..run_errors import ToolExecutionError
 from .call_checks import (
@@ -28,6 +28,7 @@ from .call_checks import (
 )
 from .events import CallFinished, CallStarted
 from .outcomes import ToolOutcome
+from .run_limits import RunLimits
 from .run_outcomes import Approval, PendingCall
 from .run_settings import RunSettings
 from .tool_calling import RunningCall
@@ -52,7 +53,7 @@ class TurnCalls:
         emit: called with each event when it happens.
         cut: whether the reply ended at the token limit.
         in_order: whether the calls must run one after the other, as they do where a tool demands it.
-        ends_at: the run's deadline, on the loop's clock.
+        limits: of the run; its deadline ends an approval and keeps calls from starting.
         threads: limit of the threads in which sync tools run.
     """
 
@@ -66,7 +67,7 @@ class TurnCalls:
         emit: Callable[[CallEvent], object],
         cut: bool = False,
         in_order: bool = False,
-        ends_at: float | None = None,
+        limits: RunLimits | None = None,
         threads: anyio.CapacityLimiter | None = None,
     ) -> None:
         self.pending: list[PendingCall] = []
@@ -78,13 +79,11 @@ class TurnCalls:
         self._settings = settings
         self._turn = turn
         self._emit = emit
-        self._cut = cut
         self._in_order = in_order
-        self._ends_at = ends_at
+        self._limits = limits or RunLimits(settings)
         self._threads = threads
         self._conversation: tuple[Message, ...] = results.conversation
         self._outcomes: dict[int, ToolOutcome] = {}
-        self._unchecked = results.unanswered
         self._undecided: deque[tuple[int, CheckedCall]] = deque()
         """Calls whose approval, if they need one, was not asked for."""
         self._ready: deque[tuple[int, CheckedCall]] = deque()
@@ -94,10 +93,11 @@ class TurnCalls:
         self._running: dict[int, RunningCall] = {}
         self._limit = 0
         """Calls that may run at the same time; 0 until all approvals are there."""
-        self._changed: asyncio.Future[None] | None = None
-        """Resolved when a call ends."""
+        self._changed = asyncio.Event()
+        """Set when a call ends."""
         self._failure: BaseException | None = None
         self._closed = False
+        self._check(cut)
 
     @property
     def outcomes(self) -> list[ToolOutcome]:
@@ -110,12 +110,11 @@ class TurnCalls:
         Raises:
             ToolExecutionError: a tool raised an exception, with ``on_tool_error="raise"``.
             InvalidRequestError: `approve` returned no decision.
+            APITimeoutError: the deadline of the run has passed.
         """
         if self._failure is not None:
             raise self._failure
-        if self._unchecked:
-            self._check()
-        elif self._undecided:
+        if self._undecided:
             await self._decide(*self._undecided[0])
             self._undecided.popleft()
         elif not self._limit:
@@ -141,12 +140,11 @@ class TurnCalls:
 
     # --- checks and approvals ---
 
-    def _check(self) -> None:
+    def _check(self, cut: bool) -> None:
         """Checks all calls; those that cannot run get their outcomes at once."""
-        unchecked, self._unchecked = self._unchecked, []
-        for index in unchecked:
+        for index in self._results.unanswered:
             call = self._results.calls[index]
-            checked = check_call(call, self._tools, cut=self._cut)
+            checked = check_call(call, self._tools, cut=cut)
             if checked is None:
                 self._foreign.append(pending_call(call, self._tools, self._turn))
             else:
@@ -157,12 +155,7 @@ class TurnCalls:
         if not (checked.tool.needs_approval or self._settings.approve_every):
             self._ready.append((index, checked))
             return
-        decision: object = None
-        if self._settings.approve is not None:
-            decision = self._settings.approve(pending_call(checked.call, self._tools, self._turn))
-            if inspect.isawaitable(decision):
-                decision = await decision
-        match decision:
+        match decision := await self._decision(checked):
             case True:
                 self._ready.append((index, checked))
             case False:
@@ -178,6 +171,22 @@ class TurnCalls:
                     f"approve: expected True, False, a text, an Approval or None, found {type(decision).__name__}",
                     param="approve",
                 )
+
+    async def _decision(self, checked: CheckedCall) -> object:
+        approve, left = self._settings.approve, self._limits.time_left()
+        if approve is None:
+            return None
+        decision = approve(pending_call(checked.call, self._tools, self._turn))
+        if not inspect.isawaitable(decision):
+            return decision
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                return await decision
+        except TimeoutError:
+            if limit.expired():
+                raise self._limits.deadline_error() from None
+            raise
 
     def _accept(self, index: int, checked: CheckedCall | ToolOutcome, queue: deque[tuple[int, CheckedCall]]) -> None:
         if isinstance(checked, CheckedCall):
@@ -202,14 +211,19 @@ class TurnCalls:
     def _start_next(self) -> None:
         settings = self._settings
         while self._ready and len(self._running) < self._limit:
+            try:
+                self._limits.time_left()
+            except APITimeoutError as error:
+                self._fail(error)
+                return
             index, checked = self._ready.popleft()
-            call = checked.call
+            call, ends_at = checked.call, self._limits.ends_at
             self._emit(CallStarted(call, self._turn))
             self._running[index] = RunningCall(
                 checked.tool,
                 call,
                 checked.arguments,
-                context=ToolContext(settings.context, call, self._turn, self._conversation, ends_at=self._ends_at),
+                context=ToolContext(settings.context, call, self._turn, self._conversation, ends_at=ends_at),
                 timeout=settings.tool_timeout,
                 max_result_chars=settings.max_result_chars,
                 threads=self._threads,
@@ -218,6 +232,7 @@ class TurnCalls:
 
     def _on_end(self, index: int, call: ToolCall, ended: ToolOutcome | BaseException) -> None:
         del self._running[index]
+        self._changed.set()
         if isinstance(ended, BaseException):
             self._fail(ended)
         elif self._settings.on_tool_error == "raise" and is_foreign_error(ended.error):
@@ -227,8 +242,6 @@ class TurnCalls:
         else:
             self._finish(index, ended)
         self._start_next()
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
 
     def _fail(self, error: BaseException) -> None:
         """Ends the turn with an error; one that comes after the turn was closed is no surprise."""
@@ -238,8 +251,8 @@ class TurnCalls:
 
     async def _wait(self) -> None:
         """Waits until a call ends."""
-        self._changed = asyncio.get_running_loop().create_future()
-        await self._changed
+        self._changed.clear()
+        await self._changed.wait()
 
     def _finish(self, index: int, outcome: ToolOutcome) -> None:
         self._outcomes[index] = outcome

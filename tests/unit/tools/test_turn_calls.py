@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from anycompletion import (
+    APITimeoutError,
     AssistantMessage,
     ClientClosedError,
     CustomCall,
@@ -23,11 +24,13 @@ from anycompletion import (
 from anycompletion.run_errors import ToolExecutionError
 from anycompletion.tools import RunnableTool, ToolContext, ToolError, tool
 from anycompletion.tools.events import CallFinished
+from anycompletion.tools.run_limits import RunLimits
 from anycompletion.tools.run_outcomes import Approval, ApprovalDecision, PendingCall
 from anycompletion.tools.run_settings import RunSettings
 from anycompletion.tools.tool_set import tool_set
 from anycompletion.tools.transcript import Transcript
 from anycompletion.tools.turn_calls import CallEvent, TurnCalls
+from support.cancel_points import Run, at_every_point
 
 
 def call(call_id: str, name: str = "echo", arguments: str | None = None) -> ToolCall:
@@ -41,15 +44,17 @@ class Stage:
     def __init__(self, tools: Sequence[Any], *calls: ToolCall, **options: Any) -> None:
         self.transcript = Transcript([UserMessage("Look!"), AssistantMessage(tool_calls=list(calls))])
         self.events: list[str] = []
-        turn_options = {
-            name: options.pop(name) for name in ("cut", "in_order", "ends_at", "threads") if name in options
-        }
+        turn_options = {name: options.pop(name) for name in ("cut", "in_order", "threads") if name in options}
+        settings = RunSettings(**options)
+        self.limits = RunLimits(settings)
+        self.limits.start()
         results = self.transcript.open_turn()
         assert results is not None
         self.turn = TurnCalls(
             results,
             tools=tool_set(tools),
-            settings=RunSettings(**options),
+            settings=settings,
+            limits=self.limits,
             turn=3,
             emit=self._note,
             **turn_options,
@@ -159,6 +164,27 @@ async def test_a_call_that_the_token_limit_cut_does_not_run() -> None:
     assert stage.contents["a"] == "a"
     assert "token limit" in stage.contents["b"]
     assert "token limit" in stage.contents["c"]
+
+
+async def test_a_call_of_one_of_our_tools_runs_whatever_its_type() -> None:
+    """A server with another word for "function" would stop every run."""
+    odd = call("a")
+    odd.type = "tool"
+    unknown = call("b", "web")
+    unknown.type = "server_call"
+    stage = await Stage([echo], odd, unknown).run()
+    assert stage.contents == {"a": "a"}
+    assert [each.id for each in stage.turn.pending] == ["b"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "[" * 100_000, "1" * 10_000, "{}{}", "\\ud800"], ids=range(8))
+async def test_arguments_that_cannot_be_read_are_an_error_or_a_pending_call(text: str) -> None:
+    """A model could end a run with its arguments."""
+    lookup = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object"}}}
+    stage = await Stage([lookup, echo], call("a", arguments=text), call("b", "lookup", text), cut=True).run()
+    assert list(stage.contents) == ["a"]
+    assert stage.turn.outcomes[0].error is not None
+    assert [each.arguments for each in stage.turn.pending] == [{}]
 
 
 async def test_calls_that_the_caller_answers_are_pending_and_the_others_run() -> None:
@@ -341,6 +367,53 @@ async def test_what_approve_does_to_the_arguments_it_was_shown_changes_nothing()
     calls = (call("a", "total", arguments), call("b", "raw", arguments))
     stage = await Stage([total, raw], *calls, approve=approve).run()
     assert stage.contents == {"a": "6", "b": "{'numbers': [1, 2], 'options': {'more': [3]}}"}
+
+
+async def test_the_deadline_of_the_run_ends_an_approval_and_nothing_runs() -> None:
+    """A run with a deadline would wait for a person who has left."""
+    cancelled: list[str] = []
+
+    async def approve(pending: PendingCall) -> bool:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            cancelled.append(pending.id)
+            raise
+        return True
+
+    stage = Stage([echo, delete], call("a"), call("b", "delete"), approve=approve, deadline=0.01)
+    with pytest.raises(APITimeoutError, match="deadline"):
+        await stage.run()
+    assert cancelled == ["b"]
+    assert not stage.events
+
+
+async def test_a_timeout_of_approve_is_no_deadline() -> None:
+    """A failure to ask would be taken for the end of the run's time."""
+
+    async def approve(_: PendingCall) -> bool:
+        raise TimeoutError("no answer from the queue")
+
+    with pytest.raises(TimeoutError, match="queue"):
+        await Stage([delete], call("a", "delete"), approve=approve, deadline=1000).run()
+
+
+async def test_no_call_starts_after_the_deadline() -> None:
+    """A tool would begin its work and be cancelled at once, which may leave half of it done."""
+    begun: list[str] = []
+
+    async def slow(text: str) -> str:
+        """Work."""
+        begun.append(text)
+        await asyncio.sleep(1000)
+        return text
+
+    stage = Stage([slow], call("a", "slow"), call("b", "slow"), deadline=0.05, concurrency=1)
+    with pytest.raises(APITimeoutError, match="deadline"):
+        await stage.run()
+    assert begun == ["a"]
+    assert list(stage.contents) == ["a"]
+    assert "timed out" in stage.contents["a"]
 
 
 # --- order and concurrency ------------------------------------------------------------------------------------------
@@ -589,3 +662,38 @@ async def test_a_result_that_a_tool_returns_when_it_is_cancelled_is_kept() -> No
     await asyncio.wait([task])
     assert task.cancelled()
     assert stage.contents == {"a": "saved a"}
+
+
+async def test_several_tasks_can_close_a_turn() -> None:
+    """A client that is closed would wait for ever for a run that another task closes."""
+    gate = Gate()
+    stage = Stage([gate.wait], call("a", "wait"), call("b", "wait"))
+    running = await started(stage)
+    closing = [asyncio.create_task(stage.turn.aclose()) for _ in range(3)]
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait([running, *closing])
+    assert gate.cancelled == ["a", "b"]
+
+
+async def test_a_function_that_has_ended_in_its_thread_does_not_run_again() -> None:
+    """A sync tool whose run is cancelled as it ends would run twice."""
+    ran: list[str] = []
+
+    def work(text: str) -> str:
+        """Work."""
+        ran.append(text)
+        return text
+
+    stages: list[Stage] = []
+
+    async def use() -> None:
+        ran.clear()
+        stages[:] = [Stage([work], call("a", "work"))]
+        await stages[0].run()
+
+    async def check(point: Run) -> None:
+        await asyncio.sleep(0)
+        assert list(stages[0].contents) == ran, point
+
+    assert await at_every_point(use, check, late=True) > 1
