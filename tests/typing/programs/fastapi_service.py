@@ -1,4 +1,4 @@
-"""A service with FastAPI: a reply as JSON, a stream for browsers, and errors with a proper status."""
+"""A service with FastAPI: a reply as JSON, a stream and a tool run for browsers, and errors with a proper status."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
 
 from anycompletion import AsyncCompletion, ChatCompletion, CompletionError, Usage
+from anycompletion.tools import tool
 from anycompletion.web import cancel_on_disconnect, chat_completions_app, public_error, starlette_sse
 
 MODEL = "openai/gpt-4o-mini"
@@ -76,6 +77,17 @@ async def stream(question: Question, client: Client) -> Response:
     return starlette_sse(client.stream(MODEL, question.text))
 
 
+@tool
+def opening_hours() -> str:
+    """When the shop is open."""
+    return "9 to 18"
+
+
+@app.post("/agent")
+async def agent(question: Question, client: Client) -> Response:
+    return starlette_sse(client.run_tools(MODEL, question.text, [opening_hours]), tools=True)
+
+
 @app.get("/health")
 async def health(client: Client) -> dict[str, Any]:
     return client.stats().to_dict()
@@ -95,6 +107,8 @@ def main() -> None:
         print("answer:", sorted(answered), sorted(answered["usage"])[:1])
         events = browser.post("/stream", json={"text": "Hello!"}).text.split("\n\n")
         print("stream:", events[-2])
+        events = browser.post("/agent", json={"text": "When do you open?"}).text.split("\n\n")
+        print("agent:", events[-2], sum('"tool_event"' in event for event in events))
         refused = browser.post("/reply", json={"text": "Hello!", "temperature": 100})
         print("refused:", refused.status_code, refused.json()["error"]["param"])
         print("health:", sorted(browser.get("/health").json()["providers"]))
