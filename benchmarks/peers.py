@@ -66,12 +66,8 @@ def installed() -> list[str]:
     return [name for name in ENVIRONMENTS if python_of(name) is not None]
 
 
-async def result_of(python: Path | str, module: str, variables: Mapping[str, str]) -> Any:
-    """The JSON that a module prints last, in a process of another environment.
-
-    Raises:
-        SystemExit: the process failed.
-    """
+async def output_of(python: Path | str, module: str, variables: Mapping[str, str]) -> tuple[int, str, str]:
+    """Status, output and errors of a module, in a process of another environment."""
     ours = {"PYTHONPATH": str(LIBRARY), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     process = await asyncio.create_subprocess_exec(
         *(str(python), "-m", module),
@@ -81,9 +77,20 @@ async def result_of(python: Path | str, module: str, variables: Mapping[str, str
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{module} failed:\n{errors.decode()}")
-    return json.loads(output.decode().splitlines()[-1])
+    assert process.returncode is not None, "the process has ended"
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def result_of(python: Path | str, module: str, variables: Mapping[str, str]) -> Any:
+    """The JSON that a module prints last, in a process of another environment.
+
+    Raises:
+        SystemExit: the process failed.
+    """
+    status, output, errors = await output_of(python, module, variables)
+    if status:
+        raise SystemExit(f"{module} failed:\n{errors}")
+    return json.loads(output.splitlines()[-1])
 
 
 def requirements(pins: Sequence[str]) -> list[str]:

@@ -12,50 +12,15 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
-from anycompletion import AsyncCompletion, Key, Provider
-from anycompletion.http import Headers
+from anycompletion import AsyncCompletion
 from anycompletion.routing import Route, Strategy
-from anycompletion.testing.fake.wrappers import TransportWrapper
-from anycompletion.transport import Response, Transport
+from benchmarks.instant_providers import InstantProviders
 from benchmarks.soak.common import Figure, conclude
 
 _ROUNDS = 15
 _PROVIDERS = ("openai", "groq", "mistral", "together")
-_BODY = (
-    b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant",'
-    b'"content":"Hello!"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}'
-)
-
-
-class _Response:
-    """A good response whose body is there."""
-
-    status = 200
-    headers = Headers.of({"content-type": "application/json"})
-
-    async def read_all(self, limit: int) -> bytes:
-        return _BODY
-
-
-class _Instant(TransportWrapper):
-    """A transport that answers without a network."""
-
-    async def send(self, *args: Any, **kwargs: Any) -> Response:
-        self.connection_limit.release()
-        return cast("Response", _Response())
-
-
-class _InstantProviders:
-    """A `ProviderSource` whose providers answer at once."""
-
-    def rows(self, known: Mapping[str, Provider]) -> Iterable[Provider]:
-        return [known[name] for name in _PROVIDERS]
-
-    def transport(self, provider: Provider, open_pool: Callable[..., Transport], **overrides: Any) -> Transport:
-        return _Instant(open_pool(**overrides))
 
 
 def _route(targets: int, strategy: Strategy) -> Route:
@@ -64,7 +29,7 @@ def _route(targets: int, strategy: Strategy) -> Route:
 
 async def call_times(calls: int) -> dict[str, float]:
     """Microseconds of CPU per call, by kind of call."""
-    keys: dict[str, Key] = dict.fromkeys(map(str, _PROVIDERS), "key-that-is-never-sent")
+    source = InstantProviders(_PROVIDERS)
     routes = {
         "4 targets in order": _route(4, "order"),
         "4 targets by weight": _route(4, "weighted"),
@@ -72,8 +37,8 @@ async def call_times(calls: int) -> dict[str, float]:
         "16 targets, least busy": _route(16, "least_busy"),
     }
     best: dict[str, float] = {}
-    plain = AsyncCompletion(providers=[_InstantProviders()], api_keys=keys)
-    routed = AsyncCompletion(providers=[_InstantProviders()], api_keys=keys, routes=routes)
+    plain = AsyncCompletion(providers=[source], api_keys=source.keys)
+    routed = AsyncCompletion(providers=[source], api_keys=source.keys, routes=routes)
     kinds = [("without a route", plain, "openai/model-0"), *((name, routed, name) for name in routes)]
     async with plain, routed:
         for turn in range(_ROUNDS + 1):

@@ -1,4 +1,4 @@
-"""A tool call by hand: the model calls a function, this script runs it, and the model continues with the result.
+"""A run with a tool: the model calls a function, and goes on with its result until it answers.
 
 OPENAI_API_KEY=… python tool_call.py
 
@@ -6,65 +6,37 @@ Without a key: `anycompletion simulate` prints the variables that direct it to a
 """
 
 import asyncio
-import json
 import os
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from anycompletion import AsyncCompletion, Message, UserMessage
+from anycompletion import AsyncCompletion
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
-MAX_TURNS = 5
 
 
-def weather(city: str, unit: str = "celsius") -> dict[str, Any]:
-    """A stand-in for a real weather service."""
-    return {"city": city, "sky": "rain", "temperature": 8 if unit == "celsius" else 46}
+@dataclass
+class Weather:
+    sky: str
+    temperature: int
 
 
-FUNCTIONS = {"weather": weather}
-TOOLS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": "weather",
-            "description": "Today's weather in a city.",
-            "parameters": {
-                "type": "object",
-                "properties": {
-                    "city": {"type": "string"},
-                    "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
-                },
-                "required": ["city"],
-            },
-        },
-    }
-]
-
-
-def run(name: str, arguments: str) -> str:
-    """The result of a function call; errors are results too, so that the model can correct its call."""
-    try:
-        return json.dumps(FUNCTIONS[name](**json.loads(arguments)))
-    except (KeyError, TypeError, ValueError) as error:  # no such function, or arguments that it does not take
-        return json.dumps({"error": f"{type(error).__name__}: {error}"})
+async def weather(
+    city: Annotated[str, "City and country"], unit: Literal["celsius", "fahrenheit"] = "celsius"
+) -> Weather:
+    """Today's weather in a city."""
+    return Weather("rain", 8 if unit == "celsius" else 46)  # a stand-in for a real weather service
 
 
 async def main() -> None:
-    """Sends requests until the model calls no more tools."""
-    messages: list[Message | dict[str, Any]] = [UserMessage("Do I need an umbrella in Oslo?")]
+    """Prints each call with its result, and the answer."""
     async with AsyncCompletion() as client:
-        for _ in range(MAX_TURNS):
-            reply = await client.create(MODEL, messages, tools=TOOLS)
-            message = reply.choices[0].message
-            messages.append(message)
-            if not message.tool_calls:
-                print(reply.text)
-                return
-            for call in message.tool_calls:
-                result = run(call.function.name, call.function.arguments)
-                print(f"{call.function.name}({call.function.arguments}) → {result}")
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
-    print("the model does not stop calling tools")
+        run = client.run_tools(MODEL, "Do I need an umbrella in Oslo?", [weather], max_turns=5)
+        async for turn in run:
+            for each in turn.outcomes:
+                print(f"{each.call.function.name}({each.call.function.arguments}) → {each.content}")
+        outcome = await run
+    print(outcome.text if outcome.status == "finished" else f"no answer: {outcome.status}")
 
 
 if __name__ == "__main__":

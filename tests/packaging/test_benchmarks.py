@@ -92,6 +92,15 @@ def test_calls_over_routes_are_measured_in_the_short_form() -> None:
     assert done.stdout.count("≤") == 4
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_tool_runs_are_measured_in_the_short_form() -> None:
+    """The benchmark of tool runs would no longer run, or lack a figure with a bound."""
+    command = [sys.executable, "-m", "benchmarks.tool_loop", "--short"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("≤") == 4
+
+
 _SOMETIMES = {"modules", "distributions", "mb"}
 """Figures that only one case of a question has."""
 

@@ -26,7 +26,7 @@ from support.pages import DOCS
 
 ERRORS = {
     value.__name__: value
-    for value in (*map(anycompletion.__dict__.get, anycompletion.__all__), UnwrittenError)
+    for value in (*(getattr(anycompletion, name) for name in anycompletion.__all__), UnwrittenError)
     if isinstance(value, type) and issubclass(value, CompletionError)
 }
 BASES = ("CompletionError", "ReplyError", "APIError", "APIStatusError")

@@ -312,14 +312,6 @@ async def test_the_tool_call_example_completes(
     assert len(sim.requests) == 2
 
 
-def test_an_invalid_tool_call_is_reported_to_the_model() -> None:
-    """A model that invents a function or an argument would end the example with an exception."""
-    tools = load("tool_call")
-    assert json.loads(tools.run("weather", '{"city": "Oslo"}'))["sky"] == "rain"
-    for name, arguments in (("nothing", "{}"), ("weather", "{"), ("weather", '{"town": "Oslo"}'), ("weather", "[]")):
-        assert "error" in json.loads(tools.run(name, arguments))
-
-
 async def test_several_providers_are_asked_concurrently(sim: SimulatorServer) -> None:
     """One failing provider would lose the replies of the others."""
     models = ["openai/gpt-4o", "anthropic/claude-haiku-4-5", "cohere/no-such-model"]
