@@ -14,9 +14,18 @@ from openai.types.chat import ChatCompletionChunk as OpenAIChunk
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route as StarletteRoute
 
-from anycompletion import AsyncCompletion, ChatCompletionChunk, ChunkChoice, Delta, RateLimitError
+from anycompletion import (
+    AsyncCompletion,
+    ChatCompletionChunk,
+    ChunkChoice,
+    Delta,
+    InvalidRequestError,
+    RateLimitError,
+    StreamInterruptedError,
+)
+from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
 from anycompletion.tools import ToolError, ToolRun, tool
 from anycompletion.web import aiohttp_sse, starlette_sse
@@ -55,7 +64,7 @@ def _starlette(start: Start, **options: Any) -> AbstractAsyncContextManager[str]
     async def chat(_: Request) -> Response:
         return starlette_sse(start(), **options)
 
-    return asgi_service(Starlette(routes=[Route("/chat", chat, methods=["POST"])]))
+    return asgi_service(Starlette(routes=[StarletteRoute("/chat", chat, methods=["POST"])]))
 
 
 def _aiohttp(start: Start, **options: Any) -> AbstractAsyncContextManager[str]:
@@ -245,6 +254,22 @@ async def test_an_exception_of_a_tool_is_the_services(serve: Served, runs: FakeR
         body = (await peer.rest()).decode()
     assert json.loads(body.split("data: ")[-1])["error"]["code"] == "internal_error"
     assert SECRET not in body
+
+
+@services
+async def test_a_run_whose_streams_begin_anew_is_refused(serve: Served) -> None:
+    """A page would get the beginning of a text twice, from two models."""
+    cut = FakeProvider(["Because ", StreamInterruptedError("cut")], name="openai")
+    fakes = [cut, FakeProvider("The air scatters light.", name="groq")]
+    routes = {"fast": Route([MODEL, "groq/llama-3.3-70b-versatile"], restart_streams=True)}
+    async with AsyncCompletion(providers=fakes, routes=routes) as client:
+        start = lambda: client.run_tools("fast", "Why?", [weather])  # noqa: E731
+        async with serve(start) as url, Peer(url, "/chat", {}) as peer:
+            head, body = await peer.whole()
+        assert (head.status, body["error"]["code"]) == (500, "internal_error")
+        with pytest.raises(InvalidRequestError, match="restart_streams: events of a run would"):
+            await anext(start().text)
+        assert (await start()).text == "The air scatters light."
 
 
 def test_other_objects_are_refused(runs: FakeRuns) -> None:

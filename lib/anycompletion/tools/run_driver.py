@@ -15,6 +15,7 @@ from ..records import ChatCompletion, ChatRequest, Choice, Message, ToolCall
 from ..records.messages import AssistantTurn, ChatCompletionMessage
 from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
+from ..streaming.passed_on import refuse_restarts
 from ..structured import ParsedCompletion
 from .call_checks import cut_outcome, is_incomplete, pending_call
 from .event_queue import EventQueue
@@ -149,11 +150,17 @@ class RunDriver:
         self._limits.asked += not refresh
         if self.is_live:
             self._stream = self._client.stream(request, left, refresh=refresh)
-            self._step = self._read_chunk
+            self._step = self._open_stream
             return
         with Interruptible() as self._body:
             self._take(await self._client.complete(request, left, refresh=refresh))
         self._check_open()
+
+    async def _open_stream(self) -> None:
+        assert self._stream is not None, "a stream was made"
+        await self._stream.open()
+        refuse_restarts(self._stream, "events of a run")
+        self._step = self._read_chunk
 
     async def _read_chunk(self) -> None:
         stream = self._stream
