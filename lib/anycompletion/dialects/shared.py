@@ -92,11 +92,14 @@ _MEDIA_TYPES: Mapping[str, str] = {
 """Common alias of a media type → its registered name; providers accept the registered names only."""
 
 
-def arguments_object(text: str, path: str) -> JsonObject:
+INVALID_JSON = "invalid_json"
+"""The one field of arguments that are no JSON object; it has their text."""
+
+
+def arguments_object(text: str, path: str, report: EncodingReport) -> JsonObject:
     """The arguments of a call, which are JSON text, as an object, for formats that require one; {} for an empty text.
 
-    Raises:
-        InvalidRequestError: they are no object; `.param` is `path`.
+    Models make calls whose arguments are none, above all at their token limit, and have to see them to correct them.
     """
     if not text.strip():
         return {}
@@ -104,9 +107,10 @@ def arguments_object(text: str, path: str) -> JsonObject:
         value = json.loads(text.encode("utf-8", "replace"))
     except NotJSONError:
         value = None
-    if not isinstance(value, dict):
-        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
-    return cast("JsonObject", value)
+    if isinstance(value, dict):
+        return cast("JsonObject", value)
+    report.warn(f"{path}: is no JSON object; sent as the field {INVALID_JSON} of one")
+    return {INVALID_JSON: text}
 
 
 def media_type(name: str) -> str:

@@ -244,7 +244,7 @@ def assistant_blocks(message: AssistantTurn, index: int, report: EncodingReport)
     """An assistant message as native blocks: thinking first, then its content, then its calls.
 
     Raises:
-        InvalidRequestError: a call's arguments are not a JSON object, or the call is not a function call.
+        InvalidRequestError: a call is not a function call.
     """
     path = f"messages[{index}]"
     thinking = [without_nulls(dict(block)) for block in message.thinking_blocks or ()]
@@ -322,6 +322,6 @@ def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
 
 
 def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
-    arguments = arguments_object(function.arguments, f"{path}.arguments")
+    arguments = arguments_object(function.arguments, f"{path}.arguments", report)
     block: JsonObject = {"type": "tool_use", "id": call_id, "name": function.name, "input": arguments}
     return block | _reply_fields(function.extra, path, report)

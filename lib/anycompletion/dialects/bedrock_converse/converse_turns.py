@@ -29,7 +29,7 @@ def assistant_blocks(
     """An assistant message as content blocks: reasoning first, then its content, then its calls.
 
     Raises:
-        InvalidRequestError: a call's arguments are not a JSON object, or the call is not a function call.
+        InvalidRequestError: a call is not a function call.
     """
     path = f"messages[{index}]"
     reasoning = _reasoning(message, path, family, report)
@@ -38,7 +38,7 @@ def assistant_blocks(
     if message.refusal and is_refusal:
         blocks = parts.text(message.refusal, f"{path}.refusal")
     _warn_of_losses(message, path, report, is_refusal=is_refusal)
-    return [*reasoning, *blocks, *_calls(message, index)]
+    return [*reasoning, *blocks, *_calls(message, index, report)]
 
 
 def _reasoning(
@@ -123,22 +123,22 @@ def is_blank_block(block: JsonObject) -> bool:
     return len(block) == 1 and is_blank(block.get("text"))
 
 
-def _calls(message: AssistantTurn, index: int) -> list[JsonObject]:
+def _calls(message: AssistantTurn, index: int, report: EncodingReport) -> list[JsonObject]:
     path = f"messages[{index}]"
     if message.tool_calls:
-        return [_tool_use(call, f"{path}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls)]
+        return [_tool_use(call, f"{path}.tool_calls[{j}]", report) for j, call in enumerate(message.tool_calls)]
     if message.function_call is None:
         return []
     # The legacy form has no ids; the index of the message stays the same as the conversation grows.
-    return [_use(f"function_call_{index}", message.function_call, f"{path}.function_call")]
+    return [_use(f"function_call_{index}", message.function_call, f"{path}.function_call", report)]
 
 
-def _tool_use(call: ToolCall, path: str) -> JsonObject:
+def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Bedrock has no custom tools, only functions", param=path)
-    return _use(call.id, call.function, f"{path}.function")
+    return _use(call.id, call.function, f"{path}.function", report)
 
 
-def _use(call_id: str, function: FunctionCall, path: str) -> JsonObject:
-    arguments = arguments_object(function.arguments, f"{path}.arguments")
+def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
+    arguments = arguments_object(function.arguments, f"{path}.arguments", report)
     return {"toolUse": {"toolUseId": call_id, "name": function.name, "input": arguments}}

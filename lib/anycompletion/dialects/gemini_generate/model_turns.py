@@ -66,7 +66,7 @@ def encode_model_turn(
     """A message of the assistant as a content of the model: the reply's parts, unless the message was changed since.
 
     Raises:
-        InvalidRequestError: a call's arguments are not a JSON object, or the native parts are no parts.
+        InvalidRequestError: a call is not a function call, or the native parts are no parts.
     """
     fields = message.provider_specific_fields or {}
     native = fields.get(NATIVE_CONTENT) if fields.get(BACKEND, "google") == backend else None
@@ -166,12 +166,12 @@ def _made_turn(
     signed = [part for part in native if has_call(part)]
     calls: list[GeminiTurnCall] = []
     for i, call in enumerate(message.tool_calls or ()):
-        part = _call_part(call, f"{path}.tool_calls[{i}]", backend)
+        part = _call_part(call, f"{path}.tool_calls[{i}]", backend, report)
         kept = _signature_of(call.id, signed)
         parts.append(part if kept is None else {**part, _SIGNATURE: kept})
         calls.append(GeminiTurnCall(call.id, call.function.name, None))
     if not calls and message.function_call is not None:
-        parts.append(_function_part(message.function_call, f"{path}.function_call"))
+        parts.append(_function_part(message.function_call, f"{path}.function_call", report))
         calls.append(GeminiTurnCall("", message.function_call.name, None))
     _warn_of_losses(message, path, report)
     return GeminiModelTurn(parts, calls)
@@ -201,16 +201,17 @@ def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport) -
             report.warn(f"{path}.{name} left out: Gemini refuses fields it does not know")
 
 
-def _call_part(call: ToolCall, path: str, backend: str) -> JsonObject:
+def _call_part(call: ToolCall, path: str, backend: str, report: EncodingReport) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Gemini has no custom tools, only functions", param=path)
-    part = _function_part(call.function, f"{path}.function")
+    part = _function_part(call.function, f"{path}.function", report)
     signature = _signature(call.extra, backend)
     return part if signature is None else {**part, _SIGNATURE: signature}
 
 
-def _function_part(function: FunctionCall, path: str) -> JsonObject:
-    return {"functionCall": {"name": function.name, "args": arguments_object(function.arguments, f"{path}.arguments")}}
+def _function_part(function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
+    arguments = arguments_object(function.arguments, f"{path}.arguments", report)
+    return {"functionCall": {"name": function.name, "args": arguments}}
 
 
 def _signature(extra: JsonObject, backend: str) -> str | None:

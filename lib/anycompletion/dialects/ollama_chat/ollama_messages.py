@@ -106,7 +106,8 @@ class _OllamaMessageEncoder:
         return calls
 
     def _function(self, call: FunctionCall, path: str) -> JsonObject:
-        native: JsonObject = {"name": call.name, "arguments": arguments_object(call.arguments, f"{path}.arguments")}
+        arguments = arguments_object(call.arguments, f"{path}.arguments", self._report)
+        native: JsonObject = {"name": call.name, "arguments": arguments}
         return native | sendable_fields(call.extra, path, self._report)
 
     def _warn_of_losses(self, message: AssistantTurn, path: str) -> None:

@@ -614,11 +614,12 @@ def test_tools_that_bedrock_runs_keep_their_ids() -> None:
 
 
 @pytest.mark.parametrize("arguments", ["[]", "{", "7", '"x"'])
-def test_arguments_that_are_no_object_are_refused(arguments: str) -> None:
-    """Bedrock's calls have an object, and another one would be made up."""
+def test_arguments_that_are_no_object_become_a_field_of_one(arguments: str) -> None:
+    """A conversation with a call that a model made wrong could not go on, or the model would not see its mistake."""
     call = {**CALL, "function": {"name": "add", "arguments": arguments}}
-    place = refusal([USER, {**CALLING, "tool_calls": [call]}, RESULT], tools=[TOOL])
-    assert place == "messages[1].tool_calls[0].function.arguments"
+    request = send([USER, {**CALLING, "tool_calls": [call]}, RESULT], tools=[TOOL])
+    assert request.body["messages"][1]["content"][-1]["toolUse"]["input"] == {"invalid_json": arguments}
+    assert len(request.warnings) == 1
 
 
 def test_custom_calls_are_refused() -> None:

@@ -101,12 +101,13 @@ def test_arguments_become_an_object(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "1", '"{}"', "null"])
-def test_arguments_that_are_no_object_are_refused(text: str) -> None:
-    """A call that a model made wrong would be sent changed."""
+def test_arguments_that_are_no_object_become_a_field_of_one(text: str) -> None:
+    """A conversation with a call that a model made wrong could not go on, or the model would not see its mistake."""
     calls = [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": text}}]
-    with pytest.raises(InvalidRequestError) as caught:
-        encoded([{"role": "assistant", "tool_calls": calls}])
-    assert caught.value.param == "messages[0].tool_calls[0].function.arguments"
+    found = encoded([{"role": "assistant", "tool_calls": calls}])
+    assert found.body is not None
+    assert found.body["messages"][0]["tool_calls"][0]["function"]["arguments"] == {"invalid_json": text}
+    assert len(found.warnings) == 1
 
 
 def test_a_reply_goes_back_as_it_came() -> None:
