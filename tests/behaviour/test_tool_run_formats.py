@@ -1,4 +1,4 @@
-"""Tests of tool runs in every wire format, awaited and as events: the simulator refuses what a provider would refuse."""
+"""Tests of tool runs in every wire format, awaited and as events; the simulator refuses what providers would refuse."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ async def simulated(*faults: Fault | str, **options: Any) -> AsyncIterator[tuple
     """A simulator, and a client of it."""
     async with (
         SimulatorServer(fault=faults) as simulator,
-        AsyncCompletion(
-            base_urls=simulator.base_urls, api_keys=simulator.api_keys, max_retries=0, **options
-        ) as client,
+        AsyncCompletion(base_urls=simulator.base_urls, api_keys=simulator.api_keys, max_retries=0, **options) as client,
     ):
         yield simulator, client
 
@@ -127,10 +125,49 @@ async def test_a_call_that_the_token_limit_cut_is_not_run(name: str, live: bool)
         outcome = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool]), live)
     assert (outcome.status, looks.calls) == ("finished", 0)
     assert "token limit" in contents(outcome)[0]["error"]
-    async with simulated("cut-call") as (simulator, client):
-        outcome = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool], tool_choice="auto"), live)
-    assert (outcome.status, looks.calls) == ("finished", 0) or outcome.status == "tool_failures"
-    assert len(simulator.requests) == 2
+
+
+@WAYS
+@EVERY_FORMAT
+async def test_a_call_in_the_older_form_is_answered_in_it(name: str, live: bool) -> None:
+    """A transcript of `functions` could not be continued, or its call would be answered in the other form."""
+    looks = Looks()
+    call = {"name": "look", "arguments": '{"at": "the hill"}'}
+    messages = [{"role": "user", "content": "Look!"}, {"role": "assistant", "content": None, "function_call": call}]
+    async with simulated() as (simulator, client):
+        outcome = await finish(client.run_tools(MODELS[name], messages, [looks.tool]), live)
+    assert (outcome.status, looks.calls, len(simulator.requests)) == ("finished", 1, 1)
+    assert roles(outcome) == ["user", "assistant", "function", "assistant"]
+    assert "the hill: a lighthouse" in outcome.text
+
+
+@WAYS
+@EVERY_FORMAT
+async def test_the_last_turn_is_an_answer(name: str, live: bool) -> None:
+    """A format that cannot forbid calls would refuse the last request, and the work of the run would be lost."""
+    looks = Looks()
+    async with simulated() as (simulator, client):
+        run = client.run_tools(MODELS[name], "Look!", [looks.tool], max_turns=1, final_answer=True)
+        outcome = await finish(run, live)
+    assert (outcome.status, looks.calls, len(simulator.requests)) == ("finished", 0, 2)
+    assert "not run" in outcome.text
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["anthropic", "vertex-anthropic"])
+async def test_a_paused_turn_goes_on(name: str, live: bool) -> None:
+    """A run would end in the middle of what Anthropic's own tools do."""
+    looks = Looks()
+    async with simulated(once("pause-turn")) as (simulator, client):
+        run = client.run_tools(MODELS[name], "Look!", [looks.tool, {"type": "web_search_20250305", "name": "search"}])
+        outcome = await finish(run, live)
+        paused = simulator.requests[1].body["messages"]
+    assert [turn.reply.choices[0].paused for turn in outcome.turns] == [True, False, False]
+    assert (outcome.status, looks.calls) == ("finished", 1)
+    assert paused[1:] == [{"role": "assistant", "content": "Let me look that up."}]
+    async with simulated("pause-turn") as (simulator, client):
+        outcome = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool], max_turns=3), live)
+    assert (outcome.status, len(outcome.turns), len(simulator.requests)) == ("max_turns", 3, 3)
 
 
 async def test_providers_without_tools_are_refused_before_anything_is_sent() -> None:
@@ -141,3 +178,89 @@ async def test_providers_without_tools_are_refused_before_anything_is_sent() -> 
             await client.run_tools(MODEL_BY_DIALECT["replicate_predictions"], "Look!", [looks.tool])
     assert refused.value.param == "tools"
     assert simulator.requests == []
+
+
+# --- thinking ---------------------------------------------------------------------------------------------------------
+
+THINKING: dict[str, tuple[str, Any]] = {
+    "anthropic": (MODELS["anthropic"], lambda body: body["messages"][1]["content"]),
+    "vertex-anthropic": (MODELS["vertex-anthropic"], lambda body: body["messages"][1]["content"]),
+    "bedrock": (MODELS["bedrock"], lambda body: body["messages"][1]["content"]),
+    "gemini": (MODELS["gemini"], lambda body: body["contents"][1]["parts"]),
+    "vertex": (MODELS["vertex"], lambda body: body["contents"][1]["parts"]),
+    "responses": ("openai/responses/gpt-5-mini", lambda body: body["input"]),
+    "cohere": ("cohere/command-a-reasoning-08-2025", lambda body: body["messages"][1]["content"]),
+    "ollama": (MODELS["ollama"], lambda body: body["messages"][1]["thinking"]),
+    "openrouter": ("openrouter/openai/gpt-5-mini", lambda body: body["messages"][1]["reasoning_details"]),
+}
+"""Provider whose replies have thinking → a model that thinks, and where thinking stands in the second request."""
+
+NATIVE: dict[str, Any] = {
+    "anthropic": lambda raw: raw["content"],
+    "vertex-anthropic": lambda raw: raw["content"],
+    "bedrock": lambda raw: raw["output"]["message"]["content"],
+    "gemini": lambda raw: raw["candidates"][0]["content"]["parts"],
+    "vertex": lambda raw: raw["candidates"][0]["content"]["parts"],
+    "responses": lambda raw: [
+        {name: value for name, value in item.items() if name not in ("id", "status")} for item in raw["output"]
+    ],
+    "cohere": lambda raw: raw["message"]["content"],
+    "ollama": lambda raw: raw["message"]["thinking"],
+    "openrouter": lambda raw: raw["choices"][0]["message"]["reasoning_details"],
+}
+"""Provider → where thinking stands in its reply."""
+
+
+def signatures(value: Any) -> set[str]:
+    """The signatures and the encrypted reasoning in a JSON value."""
+    if isinstance(value, list):
+        return set().union(*map(signatures, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    names = ("signature", "thoughtSignature", "encrypted_content")
+    own = {value[name] for name in names if isinstance(value.get(name), str)}
+    return own.union(*map(signatures, value.values()))
+
+
+@pytest.mark.parametrize("name", THINKING)
+async def test_thinking_goes_back_as_it_came(name: str) -> None:
+    """A provider would refuse the next turn, or the model would have forgotten why it called the tool."""
+    model, sent_back = THINKING[name]
+    looks = Looks()
+    async with simulated(once("3-calls")) as (simulator, client):
+        outcome = await client.run_tools(model, "Look!", [looks.tool], reasoning_effort="high")
+        sent = sent_back(simulator.requests[1].body)
+    assert (outcome.status, looks.calls) == ("finished", 3)
+    native = NATIVE[name](outcome.turns[0].reply.raw)
+    assert native
+    assert json.dumps([each for each in sent if each in native] if name == "responses" else sent) == json.dumps(native)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "vertex-anthropic", "bedrock", "gemini", "vertex", "responses"])
+async def test_streamed_thinking_goes_back_as_it_came(name: str) -> None:
+    """A signature that was put together from pieces would differ, and the provider would refuse the next turn."""
+    model, sent_back = THINKING[name]
+    looks = Looks()
+    async with simulated() as (simulator, client):
+        outcome = await finish(client.run_tools(model, "Look!", [looks.tool], reasoning_effort="high"), live=True)
+        sent = sent_back(simulator.requests[1].body)
+    assert (outcome.status, looks.calls) == ("finished", 1)
+    message = outcome.turns[0].reply.message
+    kept = signatures([message.thinking_blocks, message.provider_specific_fields])
+    assert kept
+    assert signatures(sent) == kept
+
+
+@pytest.mark.parametrize("name", ["anthropic", "bedrock", "gemini", "responses"])
+async def test_thinking_stays_where_ids_of_calls_are_replaced(name: str) -> None:
+    """The thinking of a turn would be dropped because two of its calls have the same id."""
+    model, sent_back = THINKING[name]
+    looks = Looks()
+    async with simulated(once("duplicate-call-ids")) as (simulator, client):
+        outcome = await client.run_tools(model, "Look!", [looks.tool], reasoning_effort="high")
+        sent = sent_back(simulator.requests[1].body)
+    assert (outcome.status, looks.calls) == ("finished", 2)
+    native = NATIVE[name](outcome.turns[0].reply.raw)
+    assert signatures(native)
+    assert signatures(sent) == signatures(native)
+    assert [warning for warning in outcome.reply.info.warnings if "left out" in warning] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ..records import AssistantTurn, ChatCompletionMessage, FunctionCall, RefusalPart, TextPart
 from .base import EncodingReport
 from .shared import loads_or_none
@@ -12,8 +14,8 @@ def is_edited(message: AssistantTurn, native: ChatCompletionMessage | None, path
 
     Args:
         message: the message as it is sent.
-        native: the message that the native content makes, with all its calls; one without an id may have any. None if
-            the content cannot be read.
+        native: the message that the native content makes, with all its calls, whose ids may be others: `given_ids` has
+            the present ones. None if the content cannot be read.
         path: the place of the native content.
         report: gets the warning.
     """
@@ -21,6 +23,17 @@ def is_edited(message: AssistantTurn, native: ChatCompletionMessage | None, path
         return False
     report.warn(f"{path} left out: the message was changed, and no longer agrees with it")
     return True
+
+
+def given_ids(message: AssistantTurn, native: Iterable[str]) -> Iterator[str]:
+    """The ids of a message's calls, one for each call of its native content, which had the ids `native`.
+
+    A loop over tools replaces an id that several calls have; the older form of calls has none.
+    """
+    given = iter(message.tool_calls or ())
+    for own in native:
+        call = next(given, None)
+        yield own if call is None else call.id or own
 
 
 def _text(message: AssistantTurn) -> str:
@@ -41,7 +54,7 @@ def _has_calls_of(message: AssistantTurn, native: ChatCompletionMessage) -> bool
         return bool(expected) and _same_function(message.function_call, expected[0].function)
     calls = message.tool_calls or []
     return len(calls) == len(expected) and all(
-        call.custom is None and own.id in ("", call.id) and _same_function(call.function, own.function)
+        call.custom is None and _same_function(call.function, own.function)
         for call, own in zip(calls, expected, strict=True)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 import attrs
@@ -34,13 +35,13 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
     Args:
         call: the call.
         tools: the tools of the run.
-        cut: whether the reply ended at the token limit, so that the arguments may be incomplete.
+        cut: whether the reply ended at the token limit inside this call, as far as can be known.
     """
     name = call.function.name
     tool = tools.runnable.get(name)
     if call.custom is not None or name in tools.foreign or (tool is None and call.type not in ("function", LEGACY)):
         return None
-    if cut and is_incomplete(call):
+    if cut:
         return cut_outcome(call)
     if tool is None:
         return error_outcome(call, unknown_tool(tools.runnable), CallError("there is no tool of this name"))
@@ -55,7 +56,16 @@ def with_arguments(call: ToolCall, tool: RunnableTool[..., Any]) -> CheckedCall 
         return error_outcome(call, invalid_arguments(mismatch), mismatch)
 
 
-def is_incomplete(call: ToolCall) -> bool:
+def cut_call_ids(calls: Sequence[ToolCall]) -> set[str]:
+    """Ids of those calls of a reply that ended at the token limit that may be incomplete.
+
+    They are those whose arguments are no JSON object, and the last one: in formats whose arguments are objects, a part
+    of them is an object as well.
+    """
+    return {call.id for call in calls[-1:]} | {call.id for call in calls if _is_incomplete(call)}
+
+
+def _is_incomplete(call: ToolCall) -> bool:
     """Whether the arguments of a call are no whole JSON object, which no beginning of one is."""
     return call.custom is None and not isinstance(_json(call.function.arguments), dict)
 

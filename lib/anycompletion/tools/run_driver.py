@@ -17,7 +17,7 @@ from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
 from ..streaming.passed_on import refuse_restarts
 from ..structured import ParsedCompletion
-from .call_checks import cut_outcome, is_incomplete, pending_call
+from .call_checks import cut_call_ids, cut_outcome, pending_call
 from .event_queue import EventQueue
 from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
 from .outcomes import ToolOutcome
@@ -193,7 +193,7 @@ class RunDriver:
         self._set_calls(results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
-        self._limits.add_calls(is_cut=_is_cut(reply) and any(map(is_incomplete, self._calls)))
+        self._limits.add_calls(is_cut=bool(self._calls) and _is_cut(reply))
         if self._calls and not self._given and not self._limits.allows_turns:
             self._end_without_turns()
         elif self._calls and self._limits.is_cut_again:
@@ -237,8 +237,8 @@ class RunDriver:
 
     def _leave_open(self, status: RunStatus) -> None:
         """Ends the run with open calls. One that the token limit cut is none that a new run could execute."""
-        is_cut = _is_cut(self._reply)
-        cut = self._refuse(lambda call: cut_outcome(call) if is_cut and is_incomplete(call) else None)
+        cut_ids = cut_call_ids(self._calls) if _is_cut(self._reply) else set[str]()
+        cut = self._refuse(lambda call: cut_outcome(call) if call.id in cut_ids else None)
         turn = self._close_turn(cut)
         refused = {outcome.call.id for outcome in turn.outcomes}
         pending = [pending_call(call, self._tools, turn.index) for call in self._calls if call.id not in refused]

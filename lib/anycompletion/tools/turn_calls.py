@@ -21,6 +21,7 @@ from ..run_errors import ToolExecutionError
 from .call_checks import (
     CheckedCall,
     check_call,
+    cut_call_ids,
     denied_outcome,
     is_foreign_error,
     pending_call,
@@ -142,9 +143,10 @@ class TurnCalls:
 
     def _check(self, cut: bool) -> None:
         """Checks all calls; those that cannot run get their outcomes at once."""
+        cut_ids = cut_call_ids(self._results.calls) if cut else set[str]()
         for index in self._results.unanswered:
             call = self._results.calls[index]
-            checked = check_call(call, self._tools, cut=cut)
+            checked = check_call(call, self._tools, cut=call.id in cut_ids)
             if checked is None:
                 self._foreign.append(pending_call(call, self._tools, self._turn))
             else:

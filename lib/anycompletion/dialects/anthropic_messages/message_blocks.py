@@ -28,7 +28,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..edited_replies import is_edited
+from ..edited_replies import given_ids, is_edited
 from ..shared import arguments_object, warn_of_native_fields, without_nulls
 from .anthropic_call_ids import anthropic_call_ids
 from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
@@ -147,6 +147,9 @@ class _AnthropicMessageEncoder:
             own = _native_blocks(native, place)
             if not is_edited(message, _message_of_native(own), place, self._report):
                 blocks = [block for block in own if not is_blank_block(block)]
+                uses = [block for block in blocks if block.get("type") == "tool_use"]
+                for use, call_id in zip(uses, given_ids(message, [str(use.get("id")) for use in uses]), strict=True):
+                    use["id"] = call_id
                 self._add_cache_control(blocks, message.extra, path)
         if blocks is None:
             blocks = assistant_blocks(message, index, self._report)

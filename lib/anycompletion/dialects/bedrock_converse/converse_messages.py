@@ -24,7 +24,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..edited_replies import is_edited
+from ..edited_replies import given_ids, is_edited
 from ..shared import warn_of_native_fields, without_nulls
 from .bedrock_models import BedrockModelFamily
 from .converse_blocks import message_of_native, read_blocks
@@ -133,7 +133,7 @@ class BedrockMessages:
         blocks = checked_blocks(native, place)
         if is_edited(message, message_of_native(blocks, self._family), place, self._report):
             return None
-        return own_blocks(read_blocks(blocks), place, self._family, self._report)
+        return _with_ids_of(message, own_blocks(read_blocks(blocks), place, self._family, self._report))
 
     def _set_id(self, block: JsonObject, path: str) -> None:
         """Sets the id of a call by the model; those of tools that Bedrock runs go back unchanged."""
@@ -142,7 +142,7 @@ class BedrockMessages:
             return
         self.has_calls = True
         call = cast("JsonObject", use)
-        if call.get("type") == "server_tool_use":
+        if _is_of_server(call):
             return
         given = str(call.get("toolUseId") or "")
         sent = self._ids.of_call(given, str(call.get("name")))
@@ -192,6 +192,21 @@ class BedrockMessages:
         if isinstance(text, str) and text != text.rstrip():
             turn["content"][-1] = {"text": text.rstrip()}
             self._report.warn("the last message is sent without the white space at its end, which Bedrock refuses")
+
+
+def _with_ids_of(message: AssistantTurn, blocks: list[JsonObject]) -> list[JsonObject]:
+    """The blocks of a reply, whose calls have the ids that they have in the message."""
+    uses = [i for i, block in enumerate(blocks) if "toolUse" in block and not _is_of_server(block["toolUse"])]
+    found = list(blocks)
+    own = [str(blocks[i]["toolUse"].get("toolUseId")) for i in uses]
+    for i, call_id in zip(uses, given_ids(message, own), strict=True):
+        found[i] = {"toolUse": {**blocks[i]["toolUse"], "toolUseId": call_id}}
+    return found
+
+
+def _is_of_server(use: JsonObject) -> bool:
+    """Whether a call is one of a tool that Bedrock runs."""
+    return use.get("type") == "server_tool_use"
 
 
 def _results_first(blocks: list[JsonObject]) -> list[JsonObject]:

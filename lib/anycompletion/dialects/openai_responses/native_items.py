@@ -16,6 +16,7 @@ from ...codecs.lenient import ShapeError, optional_list, optional_object
 from ...errors import InvalidRequestError
 from ...records import AssistantTurn, ChatCompletionMessage, JsonObject, RefusalPart, TextPart, ToolCall
 from ..base import EncodingReport, Target
+from ..edited_replies import given_ids
 from .output_items import OpenAIOfferedTools, is_call, item_fields, message_parts, read_items, read_message
 from .params import NAME
 
@@ -183,12 +184,22 @@ def items_of_message(
         return None
     if offered.legacy:
         items = _with_one_call(items, offered)
+    items = _with_ids_of(message, items, offered)
     if not reasons and fields.get("model") != target.model and any(item["type"] == "reasoning" for item in items):
         report.warn(f"{place}: reasoning left out, because {target.model} is not known to reason")
         items, stored = [item for item in items if item["type"] != "reasoning"], False
     if not stored and any(_is_of_server(item, offered) for item in items):
         report.warn(f"{place}: items of the server's own tools left out, because the response was not stored")
     return replayed(items, offered, stored=stored)
+
+
+def _with_ids_of(message: AssistantTurn, items: list[JsonObject], offered: OpenAIOfferedTools) -> list[JsonObject]:
+    """The items, whose calls have the ids that they have in the message."""
+    calls = [i for i, item in enumerate(items) if is_call(item, offered)]
+    found = list(items)
+    for i, call_id in zip(calls, given_ids(message, [str(items[i].get("call_id")) for i in calls]), strict=True):
+        found[i] = {**items[i], "call_id": call_id}
+    return found
 
 
 def _checked_items(value: object, place: str) -> list[JsonObject]:
@@ -214,9 +225,9 @@ def _essence(message: AssistantTurn) -> tuple[object, ...]:
     refusal = "".join(part["refusal"] for part in parts if "refusal" in part)
     function = message.function_call
     calls = [
-        (call.id, call.custom.name, call.custom.input)
+        (call.custom.name, call.custom.input)
         if call.custom is not None
-        else (call.id, call.function.name, call.function.arguments)
+        else (call.function.name, call.function.arguments)
         for call in message.tool_calls or ()
     ]
     return text, refusal, calls, function and (function.name, function.arguments)

@@ -743,8 +743,14 @@ EDITS: dict[str, dict[str, Any]] = {
     "a call less": {"tool_calls": [CALL]},
     "no calls": {"tool_calls": None},
     "arguments": {"tool_calls": [CALL, {**CALL, "id": "toolu_2", "function": {"name": "add", "arguments": "{}"}}]},
-    "an id": {"tool_calls": [CALL, {**CALL, "id": "toolu_3"}]},
 }
+
+
+def test_a_call_whose_id_was_replaced_keeps_its_thinking() -> None:
+    """A loop over tools that gives each call an id of its own would lose the thinking of the turn."""
+    renamed = [CALL, {**CALL, "id": "toolu_3"}]
+    message = {**SPOKEN, "tool_calls": renamed, "provider_specific_fields": {"anthropic_content": SPOKEN_BLOCKS}}
+    assert turns(USER, message)[1]["content"] == [*SPOKEN_BLOCKS[:-1], {**SPOKEN_BLOCKS[-1], "id": "toolu_3"}]
 
 
 @pytest.mark.parametrize("name", EDITS)

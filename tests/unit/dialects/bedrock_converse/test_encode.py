@@ -513,8 +513,17 @@ EDITS: dict[str, dict[str, Any]] = {
     "a call less": {"tool_calls": [CALL]},
     "no calls": {"tool_calls": None},
     "arguments": {"tool_calls": [CALL, {**CALL, "id": "tooluse_2", "function": {"name": "add", "arguments": "{}"}}]},
-    "an id": {"tool_calls": [CALL, {**CALL, "id": "tooluse_3"}]},
 }
+
+
+def test_a_call_whose_id_was_replaced_keeps_its_thinking() -> None:
+    """A loop over tools that gives each call an id of its own would lose the thinking of the turn."""
+    renamed = [CALL, {**CALL, "id": "tooluse_3"}]
+    message = {**SPOKEN, "tool_calls": renamed, "provider_specific_fields": {"bedrock_content": SPOKEN_BLOCKS}}
+    assert turn(message, tools=[TOOL]) == [
+        *SPOKEN_BLOCKS[:-1],
+        {"toolUse": {**SPOKEN_BLOCKS[-1]["toolUse"], "toolUseId": "tooluse_3"}},
+    ]
 
 
 @pytest.mark.parametrize("name", EDITS)
