@@ -114,6 +114,9 @@ class RunDriver:
             try:
                 await self._step()
             except Exception as error:  # noqa: BLE001 (raised again, after the events before it, and to each reader)
+                if self._is_last and self._requests.gives_choice_up(error):
+                    self._step = self._ask
+                    continue
                 self._fail(error)
                 await self._stop()
             except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import UnsupportedParameterError
 from ..records import ChatRequest, Message
 from .typed_answers import TypedAnswer
 
@@ -11,13 +12,15 @@ from .typed_answers import TypedAnswer
 class RunRequests:
     """Makes the requests of a run, which differ in their messages and in `tool_choice`."""
 
-    __slots__ = ("_answer", "_first", "_model", "_params", "preferred_target")
+    __slots__ = ("_answer", "_cannot_forbid", "_first", "_model", "_params", "preferred_target")
 
     def __init__(self, first: ChatRequest, answer: TypedAnswer | None) -> None:
         self._model = first.model
         self._first = first.given()
         self._params = {name: value for name, value in self._first.items() if name != "tool_choice"}
         self._answer = answer
+        self._cannot_forbid = False
+        """Whether the provider cannot be asked for a reply without calls."""
         self.preferred_target: str | None = None
         """Name of the route's target that answered the last turn."""
         choice = self._first.get("tool_choice")
@@ -41,10 +44,21 @@ class RunRequests:
             has_to_answer: whether the model may call no tools any more.
         """
         params: dict[str, Any] = dict(self._first if is_first else self._params)
-        if has_to_answer and "tools" in params:
+        if has_to_answer and "tools" in params and not self._cannot_forbid:
             params["tool_choice"] = "none" if self._answer is None else self._answer.last_choice
         sent = [*messages] if self._answer is None else self._answer.with_instruction([*messages])
         request = ChatRequest(self._model, sent, **params)
         request.preferred_target = self.preferred_target
         request.cache_given(params)
         return request
+
+    def gives_choice_up(self, error: Exception) -> bool:
+        """Whether the request of the last answer failed because calls cannot be forbidden; the next one allows them.
+
+        The provider refuses the choice, and the tools of earlier turns have to be sent. That no calls are left, the
+        model knows from their results.
+        """
+        if self._cannot_forbid or not isinstance(error, UnsupportedParameterError) or error.param != "tool_choice":
+            return False
+        self._cannot_forbid = True
+        return True
