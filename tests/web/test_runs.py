@@ -23,7 +23,6 @@ from anycompletion import (
     Delta,
     InvalidRequestError,
     RateLimitError,
-    StreamInterruptedError,
 )
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
@@ -259,8 +258,7 @@ async def test_an_exception_of_a_tool_is_the_services(serve: Served, runs: FakeR
 @services
 async def test_a_run_whose_streams_begin_anew_is_refused(serve: Served) -> None:
     """A page would get the beginning of a text twice, from two models."""
-    cut = FakeProvider(["Because ", StreamInterruptedError("cut")], name="openai")
-    fakes = [cut, FakeProvider("The air scatters light.", name="groq")]
+    fakes = [FakeProvider(lambda _: "The air scatters light.", name=name) for name in ("openai", "groq")]
     routes = {"fast": Route([MODEL, "groq/llama-3.3-70b-versatile"], restart_streams=True)}
     async with AsyncCompletion(providers=fakes, routes=routes) as client:
         start = lambda: client.run_tools("fast", "Why?", [weather])  # noqa: E731
