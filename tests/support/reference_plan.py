@@ -133,7 +133,7 @@ SECTIONS = (
     Section(
         "anycompletion.routing",
         f"{_A}.routing",
-        ("Route", "RouteTarget", "CircuitBreaker", "Strategy", "Tried", "TargetState"),
+        ("Route", "RouteTarget", "CircuitBreaker", "Strategy", "Tried", "TargetState", "SharedHealth"),
         "What `AsyncCompletion(routes=...)` and `fallbacks` take, and what they report.",
     ),
     Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),
@@ -203,8 +203,8 @@ SECTIONS = (
     Section(
         "anycompletion.integrations.redis",
         f"{_A}.integrations.redis",
-        ("RedisRateLimiter", "RedisStore"),
-        "Limits and replies that processes share through Redis: `pip install 'anycompletion[redis]'`.",
+        ("RedisHealth", "RedisRateLimiter", "RedisStore"),
+        "Limits, health and replies that processes share through Redis: `pip install 'anycompletion[redis]'`.",
     ),
 )
 """Order of the page. A test fails where a public name is in none of them, or in two."""

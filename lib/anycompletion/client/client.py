@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..middleware import Middleware
     from ..routing.route import Route
+    from ..routing.shared_health import SharedHealth
     from ..streaming import CompletionStream
     from .stats import Stats
 
@@ -75,6 +76,8 @@ class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
             the client, if it can be pickled.
         middleware: functions around every logical call, `Middleware`; the first is the outermost.
         routes: name → `anycompletion.routing.Route`: several places where calls to a model of that name are answered.
+        route_health: a `SharedHealth`, through which processes learn which targets of routes others pass by. It is
+            pickled as `rate_limiter` is.
         proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
         ssl_context: for private certificate authorities.
 
@@ -102,6 +105,7 @@ class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
         rate_limiter: RateLimiter | None = None,
         middleware: Sequence[Middleware] = (),
         routes: Mapping[str, Route] | None = None,
+        route_health: SharedHealth | None = None,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -114,6 +118,7 @@ class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
             rate_limiter=rate_limiter,
             middleware=middleware,
             routes=routes,
+            route_health=route_health,
             session=session,
             proxy=proxy,
             ssl_context=ssl_context,

@@ -10,6 +10,7 @@ from ..errors import ConfigurationError, InvalidRequestError
 from ..providers import Provider, resolve_model
 from ..routing.flat_route import FlatRoute, flatten_routes
 from ..routing.route import Route
+from ..routing.shared_health import SharedHealth, SharedTargetHealth, target_digest
 from ..routing.target_health import TargetHealth
 
 _MAX_MODELS = 1000
@@ -23,12 +24,15 @@ class ClientRoutes:
         ConfigurationError: a route contains itself, or a target's provider is unknown.
     """
 
-    __slots__ = ("_healths", "by_name", "routes")
+    __slots__ = ("_healths", "_shared", "by_name", "routes")
 
-    def __init__(self, routes: Mapping[str, Route], providers: dict[str, Provider]) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], providers: dict[str, Provider], shared: SharedHealth | None = None
+    ) -> None:
         self.routes = routes
         """As they were given."""
         self.by_name = flatten_routes(routes)
+        self._shared = shared
         self._healths: WeakKeyDictionary[EndpointState, dict[str, TargetHealth]] = WeakKeyDictionary()
         """Endpoint (origin and key) → provider and model → health, least recently planned first."""
         for name, route in self.by_name.items():
@@ -40,11 +44,14 @@ class ClientRoutes:
         """The health of the target (provider, origin, key, model) that calls by this plan go to."""
         by_model = self._healths.setdefault(plan.endpoint, {})
         model = f"{plan.target.provider}/{plan.target.model}"
-        health = by_model.pop(model, None) or TargetHealth()
+        health = by_model.pop(model, None) or self._new_health(plan)
         by_model[model] = health
         if len(by_model) > _MAX_MODELS:
             del by_model[next(iter(by_model))]
         return health
+
+    def _new_health(self, plan: CallPlan) -> TargetHealth:
+        return TargetHealth() if self._shared is None else SharedTargetHealth(self._shared, target_digest(plan))
 
 
 def unknown_provider_of(route: FlatRoute, providers: dict[str, Provider]) -> str | None:

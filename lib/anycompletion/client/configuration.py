@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..middleware import Middleware
     from ..routing.route import Route
+    from ..routing.shared_health import SharedHealth
 
 _T = TypeVar("_T")
 
@@ -45,6 +46,7 @@ class ClientOptions(TypedDict, total=False):
     rate_limiter: RateLimiter | None
     middleware: Sequence[Middleware]
     routes: Mapping[str, Route] | None
+    route_health: SharedHealth | None
     session: aiohttp.ClientSession | None
     proxy: str | None
     ssl_context: ssl.SSLContext | None
@@ -60,6 +62,7 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     rate_limiter: RateLimiter | None
     middleware: tuple[Middleware, ...]
     routes: dict[str, Route]
+    route_health: SharedHealth | None = None
     session: aiohttp.ClientSession | None
     proxy: str | None
     ssl_context: ssl.SSLContext | None
@@ -132,6 +135,11 @@ def _checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     return checked_middleware(given)
 
 
+def _check_methods(given: object, param: str, protocol: str, *methods: str) -> None:
+    if given is not None and not all(callable(getattr(given, method, None)) for method in methods):
+        _refuse(param, f"an object with the methods of {protocol}", given)
+
+
 def checked_configuration(
     *,
     providers: Iterable[Provider | ProviderSource],
@@ -141,6 +149,7 @@ def checked_configuration(
     rate_limiter: RateLimiter | None,
     middleware: Sequence[Middleware],
     routes: Mapping[str, Route] | None = None,
+    route_health: SharedHealth | None = None,
     session: aiohttp.ClientSession | None,
     proxy: str | None,
     ssl_context: ssl.SSLContext | None,
@@ -167,9 +176,8 @@ def checked_configuration(
     for name, key in keys.items():
         if isinstance(key, Secret):
             check_credentials(key, name, f"api_keys[{name!r}]")
-    methods = [getattr(rate_limiter, method, None) for method in ("acquire", "settle")]
-    if rate_limiter is not None and not all(map(callable, methods)):
-        _refuse("rate_limiter", "an object with the methods of RateLimiter", rate_limiter)
+    _check_methods(rate_limiter, "rate_limiter", "RateLimiter", "acquire", "settle")
+    _check_methods(route_health, "route_health", "SharedHealth", "publish", "open_until")
     return ClientConfiguration(
         providers=rows,
         api_keys=_by_provider(keys, rows, "api_keys"),
@@ -178,6 +186,7 @@ def checked_configuration(
         rate_limiter=rate_limiter,
         middleware=_checked_middleware(middleware),
         routes={} if not routes else _checked_routes(routes),
+        route_health=route_health,
         session=session,
         proxy=_checked_proxy(proxy),
         ssl_context=ssl_context,

@@ -247,7 +247,7 @@ class ClientState:
         if self._routes is None:
             from .client_routes import ClientRoutes  # noqa: PLC0415 (few programs have routes)
 
-            self._routes = ClientRoutes(self.config.routes, self.providers)
+            self._routes = ClientRoutes(self.config.routes, self.providers, self.config.route_health)
         return self._routes
 
     def adaptive_limit(self, name: str) -> int | None:

@@ -10,6 +10,7 @@
 """
 
 from .route import CircuitBreaker, Route, RouteTarget, Strategy
+from .shared_health import SharedHealth
 from .tried import TargetState, Tried
 
-__all__ = ["CircuitBreaker", "Route", "RouteTarget", "Strategy", "TargetState", "Tried"]
+__all__ = ["CircuitBreaker", "Route", "RouteTarget", "SharedHealth", "Strategy", "TargetState", "Tried"]

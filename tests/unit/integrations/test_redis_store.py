@@ -109,6 +109,46 @@ async def test_two_processes_share_their_values(store: RedisStore, redis: RedisS
     assert await store.get(":2") == b"from the second"
 
 
+OTHER_CLIENT = """
+import asyncio, sys
+from anycompletion import AsyncCompletion
+from anycompletion.caching import cached
+from anycompletion.integrations.redis import RedisStore
+from anycompletion.testing import FakeProvider
+
+async def main():
+    fake = FakeProvider("from the other process")
+    async with (
+        RedisStore(sys.argv[1], timeout=5) as store,
+        AsyncCompletion(providers=[fake], middleware=[cached(store)]) as client,
+    ):
+        for stream in (False, True):
+            reply = await client.create("openai/gpt-4o", f"Hi {stream}", stream=stream)
+            if stream:
+                reply = await reply.get_final_completion()
+            assert not reply.info.cached
+
+asyncio.run(main())
+"""
+
+
+@with_server
+async def test_a_reply_of_one_process_answers_the_calls_of_another(redis: RedisServer) -> None:
+    """Keys of two processes would differ, so that each one would pay for its replies."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", OTHER_CLIENT, redis.url)
+    assert await process.wait() == 0
+    fake = FakeProvider()
+    async with (
+        RedisStore(redis.url, timeout=5) as store,
+        AsyncCompletion(providers=[fake], middleware=[cached(store)]) as client,
+    ):
+        whole = await client.create(MODEL, "Hi False")
+        async with client.stream(MODEL, "Hi True") as stream:
+            streamed = await stream.get_final_completion()
+    assert [(reply.text, reply.info.cached) for reply in (whole, streamed)] == [("from the other process", True)] * 2
+    assert not fake.requests
+
+
 @with_server
 async def test_a_redis_that_hangs_or_is_away_is_as_if_nothing_were_stored(
     redis: RedisServer, caplog: pytest.LogCaptureFixture

@@ -5,22 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from types import TracebackType
-from typing import Any, Self, cast
-from urllib.parse import urlsplit
+from typing import Any, Self
 
 from ..._boundary import hides_frames
 from ...caching import CacheStore
-from ...errors import ClientClosedError, ConfigurationError, InvalidRequestError
-from ...options import Secret
-
-try:
-    from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-except ImportError as missing:
-    raise ImportError("a shared cache needs Redis: pip install 'anycompletion[redis]'") from missing
-
-_SCHEMES = ("redis", "rediss", "unix")
+from .redis_connection import RedisConnection
 
 _KEYS_PER_SCAN = 1000
 """Keys that `clear` asks for and removes at a time."""
@@ -47,26 +36,14 @@ class RedisStore(CacheStore):
 
     @hides_frames  # a URL may contain a password
     def __init__(self, url: str, *, prefix: str = "anycompletion:", timeout: float = 0.25) -> None:
-        given = cast("object", url)
-        if not isinstance(given, str) or given.partition("://")[0] not in _SCHEMES:
-            raise ConfigurationError("url: expected redis://, rediss:// or unix://")
-        seconds = cast("object", timeout)
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise InvalidRequestError("timeout: expected seconds", param="timeout")
         self._prefix = prefix
-        self._timeout = timeout
-        self._url = Secret(url)
-        self._client: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self._connection = RedisConnection("RedisStore", url, timeout)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix!r}>"  # the URL may contain a password
 
     def __reduce__(self) -> Any:
-        if _has_password(self._url.reveal()):
-            raise TypeError("a RedisStore with a password in its url does not pickle; make one in each process")
-        return _rebuild, (self._url.reveal(), self._prefix, self._timeout)
+        return _rebuild, (self._connection.url_to_pickle(), self._prefix, self._connection.timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,8 +59,8 @@ class RedisStore(CacheStore):
         Raises:
             redis.RedisError, OSError, TimeoutError: Redis did not answer.
         """
-        client = self._connected()
-        async with asyncio.timeout(self._timeout):
+        client = self._connection.client()
+        async with asyncio.timeout(self._connection.timeout):
             value: bytes | None = await client.get(self._prefix + key)
         return value
 
@@ -93,24 +70,24 @@ class RedisStore(CacheStore):
         Raises:
             redis.RedisError, OSError, TimeoutError: Redis did not answer.
         """
-        client = self._connected()
+        client = self._connection.client()
         milliseconds = None if ttl is None else max(1, round(ttl * 1000))
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(self._connection.timeout):
             await client.set(self._prefix + key, value, px=milliseconds)
 
     async def delete(self, key: str) -> None:
         """Removes a value, if there is one."""
-        client = self._connected()
-        async with asyncio.timeout(self._timeout):
+        client = self._connection.client()
+        async with asyncio.timeout(self._connection.timeout):
             await client.delete(self._prefix + key)
 
     async def clear(self, namespace: str = "") -> int:
         """Removes all values of a namespace, or for "" all with this prefix; returns their number."""
-        client, cursor, count = self._connected(), 0, 0
+        client, cursor, count = self._connection.client(), 0, 0
         start = self._prefix + (f"{namespace}:" if namespace else "")
         pattern = re.sub(r"([\\*?\[\]^])", r"\\\1", start) + "*"
         while True:
-            async with asyncio.timeout(max(self._timeout, _CLEAR_TIMEOUT)):
+            async with asyncio.timeout(max(self._connection.timeout, _CLEAR_TIMEOUT)):
                 cursor, found = await client.scan(cursor, match=pattern, count=_KEYS_PER_SCAN)
                 # What follows the namespace is a hash, without a colon; else it is of another namespace.
                 keys = [key for key in found if not namespace or b":" not in key[len(start.encode()) :]]
@@ -120,38 +97,7 @@ class RedisStore(CacheStore):
 
     async def aclose(self) -> None:
         """Closes all connections; idempotent."""
-        self._closed = True
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose(close_connection_pool=True)
-
-    def _connected(self) -> Any:
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            raise ClientClosedError("this RedisStore was closed; close it after the clients that use it")
-        if self._client is None:
-            self._loop = loop
-            self._client = self._open()
-        elif self._loop is not loop:
-            raise ClientClosedError("this RedisStore belongs to another event loop; make one per loop")
-        return self._client
-
-    def _open(self) -> Any:
-        """A client, which connects at its first command."""
-        redis: Any = Redis
-        no_retry: Any = Retry  # a cache that has to be waited for is none
-        return redis.from_url(
-            self._url.reveal(),
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
-            retry=no_retry(NoBackoff(), 0),
-        )
-
-
-def _has_password(url: str) -> bool:
-    """Whether a URL contains a password, or may contain one."""
-    parts = urlsplit(url)
-    return "@" in parts.netloc or "pass" in parts.query.lower()
+        await self._connection.aclose()
 
 
 def _rebuild(url: str, prefix: str, timeout: float) -> RedisStore:
