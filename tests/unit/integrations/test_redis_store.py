@@ -117,7 +117,7 @@ from anycompletion.integrations.redis import RedisStore
 from anycompletion.testing import FakeProvider
 
 async def main():
-    fake = FakeProvider("from the other process")
+    fake = FakeProvider(lambda request: "from the other process")
     async with (
         RedisStore(sys.argv[1], timeout=5) as store,
         AsyncCompletion(providers=[fake], middleware=[cached(store)]) as client,
