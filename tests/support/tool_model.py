@@ -16,10 +16,12 @@ class ToolModel:
 
     Args:
         turns: the calls of each turn.
+        legacy: whether it makes the first call of a turn in the form that `tools` replaced.
     """
 
-    def __init__(self, *turns: Calls) -> None:
+    def __init__(self, *turns: Calls, legacy: bool = False) -> None:
         self._turns = turns
+        self._legacy = legacy
         self._connections: set[asyncio.Task[Any]] = set()
         self.requests: list[dict[str, Any]] = []
         self.problems: list[str] = []
@@ -48,8 +50,10 @@ class ToolModel:
                 {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
                 for call_id, name, arguments in self._turns[turn]
             ]
-            return {"role": "assistant", "content": f"Turn {turn}.", "tool_calls": calls}
-        return {"role": "assistant", "content": "|".join(str(e["content"]) for e in messages if e["role"] == "tool")}
+            made = {"function_call": calls[0]["function"]} if self._legacy else {"tool_calls": calls}
+            return {"role": "assistant", "content": f"Turn {turn}.", **made}
+        results = [str(each["content"]) for each in messages if each["role"] in ("tool", "function")]
+        return {"role": "assistant", "content": "|".join(results)}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -79,7 +83,8 @@ class ToolModel:
             return
         message = self.message(request["messages"])
         calls = message.get("tool_calls", [])
-        reason = "tool_calls" if calls else "stop"
+        legacy = message.get("function_call")
+        reason = "function_call" if legacy else "tool_calls" if calls else "stop"
         if not request.get("stream"):
             body = completion()
             body["choices"][0] |= {"message": message, "finish_reason": reason}
@@ -89,6 +94,8 @@ class ToolModel:
         yield STREAM
         for piece in (message["content"][:3], message["content"][3:]):
             yield event(piece)
+        if legacy:
+            yield event(choices=[{"index": 0, "delta": {"function_call": legacy}, "finish_reason": None}])
         for index, call in enumerate(calls):
             first = {"index": index, **call, "function": call["function"] | {"arguments": ""}}
             yield event(choices=[{"index": 0, "delta": {"tool_calls": [first]}, "finish_reason": None}])
@@ -106,6 +113,10 @@ def problems(messages: Sequence[dict[str, Any]]) -> list[str]:
     open_calls: list[str] = []
     seen: set[str] = set()
     for index, message in enumerate(messages):
+        if message["role"] == "function":
+            if open_calls.pop(0) != f"function {message['name']}":
+                found.append(f"messages[{index}] is the result of another function")
+            continue
         if message["role"] == "tool":
             if not open_calls or message["tool_call_id"] != open_calls.pop(0):
                 found.append(f"messages[{index}] is the result of another call")
@@ -113,6 +124,9 @@ def problems(messages: Sequence[dict[str, Any]]) -> list[str]:
         if open_calls:
             found.append(f"messages[{index}] comes before the results of {open_calls}")
         open_calls = [call["id"] for call in message.get("tool_calls", [])]
+        if "function_call" in message:
+            open_calls = [f"function {message['function_call']['name']}"]
+            continue
         found += [f"messages[{index}] repeats the id {each!r}" for each in open_calls if not each or each in seen]
         seen.update(open_calls)
     if open_calls:

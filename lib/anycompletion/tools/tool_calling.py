@@ -102,7 +102,7 @@ class RunningCall:
 
     def cancel(self) -> None:
         """Cancels the tool, once: a tool that goes on for some seconds is left."""
-        if self._cancelled or self._on_end is None:
+        if self._cancelled or self._task.done():
             return
         self._cancelled = True
         if self._timer is not None:
@@ -111,7 +111,7 @@ class RunningCall:
         self._task.cancel()
 
     def _time_out(self) -> None:
-        self._timed_out = True
+        self._timed_out = not self._task.done()
         self.cancel()
 
     def _leave(self) -> None:

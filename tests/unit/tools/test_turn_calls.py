@@ -1,6 +1,7 @@
 """Tests of the calls of one turn: checks, approvals, the order of starts and results, failures and cancellation."""
 
 import asyncio
+import json
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from anycompletion.tools.run_settings import RunSettings
 from anycompletion.tools.tool_set import tool_set
 from anycompletion.tools.transcript import Transcript
 from anycompletion.tools.turn_calls import CallEvent, TurnCalls
+from anycompletion.validation.message_input import parse_messages
 from support.cancel_points import Run, at_every_point
 
 
@@ -697,3 +699,79 @@ async def test_a_function_that_has_ended_in_its_thread_does_not_run_again() -> N
         assert list(stages[0].contents) == ran, point
 
     assert await at_every_point(use, check, late=True) > 1
+
+
+# --- random turns ---------------------------------------------------------------------------------------------------
+
+
+class Random:
+    """A turn of random calls that is interrupted at random and resumed from JSON until it is done."""
+
+    def __init__(self, seed: int) -> None:
+        self.rolls = random.Random(seed)  # noqa: S311 (reproducible, not secret)
+        kinds = ("work", "sync", "serial", "delete", "fail", "nope", "broken")
+        names = [self.rolls.choice(kinds) for _ in range(self.rolls.randrange(1, 9))]
+        self.calls = [
+            call(f"c{number}", "work" if name == "broken" else name, "{" if name == "broken" else None)
+            for number, name in enumerate(names)
+        ]
+        self.decisions = {each.id: self.rolls.choice([True, False, "not now"]) for each in self.calls}
+        self.ended: list[str] = []
+        self.patience = 0
+        self.tools = [
+            tool(name="work")(self.work),
+            tool(name="sync")(self.sync),
+            tool(name="serial", sequential=True)(self.work),
+            tool(name="delete", needs_approval=True)(self.work),
+            tool(name="fail")(self.fail),
+        ]
+
+    async def work(self, text: str) -> str:
+        for _ in range(self.rolls.randrange(4)):
+            await asyncio.sleep(0)
+        self.ended.append(text)
+        return text
+
+    def sync(self, text: str) -> str:
+        return text
+
+    async def fail(self, text: str) -> str:
+        self.ended.append(text)
+        raise ToolError(text)
+
+    def approve(self, pending: PendingCall) -> bool | str | None:
+        return self.decisions[pending.id] if self.rolls.random() > 0.3 else None
+
+    async def finish(self, *, interrupted: bool) -> list[Any]:
+        """The messages at the end."""
+        messages: list[Any] = [UserMessage("Go!"), AssistantMessage(tool_calls=self.calls)]
+        while (results := (transcript := Transcript(parse_messages(messages))).open_turn()) is not None:
+            approve = self.approve if interrupted else lambda pending: self.decisions[pending.id]
+            settings = RunSettings(approve=approve, concurrency=self.rolls.randrange(1, 5))
+            turn = TurnCalls(results, tools=tool_set(self.tools), settings=settings, turn=0, emit=lambda _: None)
+            running = asyncio.create_task(self._run(turn))
+            if interrupted:
+                for _ in range(self.rolls.randrange(12) + self.patience):
+                    await asyncio.sleep(0)
+                self.patience += 1
+                running.cancel()
+            await asyncio.wait([running])
+            messages = json.loads(json.dumps([each.to_dict() for each in transcript.messages]))
+        return messages
+
+    async def _run(self, turn: TurnCalls) -> None:
+        try:
+            while await turn.advance():
+                pass
+        finally:
+            await turn.aclose()
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_a_turn_that_is_interrupted_often_ends_as_one_that_is_not(seed: int) -> None:
+    """A call would be lost, answered twice, or run twice, wherever a program happens to stop."""
+    turn = Random(seed)
+    whole = await Random(seed).finish(interrupted=False)
+    assert [each["tool_call_id"] for each in whole[2:]] == [each.id for each in turn.calls]
+    assert await turn.finish(interrupted=True) == whole
+    assert len(turn.ended) == len(set(turn.ended))
