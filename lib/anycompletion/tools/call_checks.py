@@ -35,7 +35,7 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
     Args:
         call: the call.
         tools: the tools of the run.
-        cut: whether the reply ended at the token limit inside this call, as far as can be known.
+        cut: whether the reply ended early, inside this call, as far as can be known.
     """
     name = call.function.name
     tool = tools.runnable.get(name)
@@ -57,7 +57,7 @@ def with_arguments(call: ToolCall, tool: RunnableTool[..., Any]) -> CheckedCall 
 
 
 def cut_call_ids(calls: Sequence[ToolCall]) -> set[str]:
-    """Ids of those calls of a reply that ended at the token limit that may be incomplete.
+    """Ids of those calls of a reply that ended early that may be incomplete.
 
     They are those whose arguments are no JSON object, and the last one: in formats whose arguments are objects, a part
     of them is an object as well.
@@ -72,7 +72,7 @@ def _is_incomplete(call: ToolCall) -> bool:
 
 def cut_outcome(call: ToolCall) -> ToolOutcome:
     """The outcome of a call that is incomplete, because the reply ended inside it."""
-    return error_outcome(call, {"error": _CUT_OFF}, CallError("the reply ended at the token limit, inside the call"))
+    return error_outcome(call, {"error": _CUT_OFF}, CallError("the reply ended early, inside the call"))
 
 
 def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:
@@ -96,7 +96,7 @@ def pending_call(call: ToolCall, tools: ToolSet, turn: int) -> PendingCall:
     return PendingCall(call.id, name, arguments, tool, turn)
 
 
-_CUT_OFF = "the reply ended at the token limit, inside this call; its arguments are incomplete"
+_CUT_OFF = "the reply ended inside this call, at the token limit or by a filter; its arguments are incomplete"
 
 
 def _json(text: str) -> object:

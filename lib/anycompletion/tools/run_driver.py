@@ -239,7 +239,7 @@ class RunDriver:
         self._is_last, self._step = True, self._ask
 
     def _leave_open(self, status: RunStatus) -> None:
-        """Ends the run with open calls. One that the token limit cut is none that a new run could execute."""
+        """Ends the run with open calls. One in which the reply ended is none that a new run could execute."""
         cut_ids = cut_call_ids(self._calls) if _is_cut(self._reply) else set[str]()
         cut = self._refuse(lambda call: cut_outcome(call) if call.id in cut_ids else None)
         turn = self._close_turn(cut)
@@ -262,7 +262,7 @@ class RunDriver:
     # --- the calls of a turn ---
 
     def _begin_calls(self) -> None:
-        """Checks the calls at once: whether the token limit cut one is not in the messages, from which runs resume."""
+        """Checks the calls at once: the messages, from which runs resume, do not have whether the reply ended early."""
         results = self._results
         assert results is not None, "there are calls"
         self._client.track_run(self)
@@ -385,5 +385,5 @@ def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
 
 
 def _is_cut(reply: ChatCompletion | None) -> bool:
-    """Whether the token limit ended a reply, so that a call in it may be incomplete."""
-    return reply is not None and bool(reply.choices) and reply.choices[0].finish_reason == "length"
+    """Whether a reply ended early, at the token limit or by a filter, so that a call in it may be incomplete."""
+    return reply is not None and bool(reply.choices) and reply.choices[0].finish_reason in ("length", "content_filter")

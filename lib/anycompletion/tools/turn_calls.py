@@ -52,7 +52,7 @@ class TurnCalls:
         settings: of the run.
         turn: index of the turn.
         emit: called with each event when it happens.
-        cut: whether the reply ended at the token limit.
+        cut: whether the reply ended early, at the token limit or by a filter.
         in_order: whether the calls must run one after the other, as they do where a tool demands it.
         limits: of the run; its deadline ends an approval and keeps calls from starting.
         threads: limit of the threads in which sync tools run.
@@ -122,6 +122,8 @@ class TurnCalls:
             self._begin()
         elif self._running:
             await self._wait()
+        elif self._ready:
+            self._start_next()
         else:
             return False
         return True
