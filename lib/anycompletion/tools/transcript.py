@@ -7,6 +7,7 @@ tool.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import attrs
@@ -102,19 +103,18 @@ class Transcript:
         calls = message.tool_calls or []
         if not calls and message.function_call is not None:
             calls = [ToolCall(f"call_{last}_0", message.function_call, LEGACY)]
-        results = self.messages[last + 1 :]
-        if not calls or (len(results) >= len(calls) and not _has_open(calls, results)):
+        found, others = _paired(calls, self.messages[last + 1 :])
+        if len(found) == len(calls):
             return None
-        given = [call.id for call in calls]
         warnings: list[str] = []
         if message.tool_calls:
             calls = self._with_unique_ids(last, message.tool_calls, warnings)
             if warnings:
                 message = attrs.evolve(message, tool_calls=calls)
                 self.messages[last] = message
-        found = _results_by_call(given, calls, results)
-        self.messages[last + 1 :] = [found[index] for index in sorted(found)]
-        answered = sorted(index for index in found if index < len(calls))
+        answered = sorted(found)
+        results = [_with_id(found[index], calls[index].id) for index in answered]
+        self.messages[last + 1 :] = [*results, *others]
         return TurnResults(self.messages, message, last + 1, calls, answered, warnings)
 
     def _with_unique_ids(self, at: int, calls: list[ToolCall], warnings: list[str]) -> list[ToolCall]:
@@ -125,47 +125,40 @@ class Transcript:
                 self._ids.update(call.id for call in earlier.tool_calls or ())
             self._known += 1
         seen, unique = set[str](), list[ToolCall]()
+        taken: set[str] | None = None
         for number, call in enumerate(calls):
             if not call.id or call.id in self._ids or call.id in seen:
-                taken = seen | self._ids | taken_call_ids(self.messages[at:])
+                if taken is None:
+                    taken = self._ids | taken_call_ids(self.messages[at:])
                 why = "is the id of an earlier call" if call.id else "is missing"
                 call = attrs.evolve(call, id=unused_call_id(f"call_{at}_{number}", taken))  # noqa: PLW2901
                 warnings.append(f"tool_calls[{number}].id {why}; it was replaced by {call.id}")
+                taken.add(call.id)
             seen.add(call.id)
             unique.append(call)
         return unique
 
 
-def _has_open(calls: Sequence[ToolCall], results: Sequence[Message]) -> bool:
-    """Whether a call has no result."""
-    found = _results_by_call([call.id for call in calls], calls, results)
-    return any(index not in found for index in range(len(calls)))
-
-
-def _results_by_call(given: Sequence[str], calls: Sequence[ToolCall], results: Sequence[Message]) -> dict[int, Message]:
-    """Index of a call → its result, with the id of that call. Results of no call follow, in their order.
-
-    Args:
-        given: the ids that the calls had, which the results refer to.
-        calls: the calls with their present ids.
-        results: messages of the roles tool and function.
-    """
-    found: dict[int, Message] = {}
-    others = len(calls)
+def _paired(calls: Sequence[ToolCall], results: Sequence[Message]) -> tuple[dict[int, Message], list[Message]]:
+    """Index of a call → its result, and the results of no call; those of one id are paired in their order."""
+    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
+    for index, call in enumerate(calls):
+        waiting[call.id].append(index)
+    legacy = next((call.id for call in calls if call.type == LEGACY), None)
+    found, others = dict[int, Message](), list[Message]()
     for result in results:
-        index = next((i for i in range(len(calls)) if i not in found and _answers(result, given[i], calls[i])), None)
-        if index is None:
-            index, others = others, others + 1
-        elif isinstance(result, ToolMessage) and result.tool_call_id != calls[index].id:
-            result = attrs.evolve(result, tool_call_id=calls[index].id)  # noqa: PLW2901
-        found[index] = result
-    return found
+        call_id = result.tool_call_id if isinstance(result, ToolMessage) else legacy
+        if call_id is not None and waiting[call_id]:
+            found[waiting[call_id].popleft()] = result
+        else:
+            others.append(result)
+    return found, others
 
 
-def _answers(result: Message, given: str, call: ToolCall) -> bool:
-    if call.type == LEGACY:
-        return isinstance(result, FunctionMessage)
-    return isinstance(result, ToolMessage) and result.tool_call_id == given
+def _with_id(result: Message, call_id: str) -> Message:
+    if isinstance(result, ToolMessage) and result.tool_call_id != call_id:
+        return attrs.evolve(result, tool_call_id=call_id)
+    return result
 
 
 def _messages_of(outcome: ToolOutcome) -> list[Message]:
