@@ -253,6 +253,29 @@ async def test_the_same_provider_at_another_origin_gets_no_key(servers: Callable
     assert CLIENT_KEY not in two.sent()[1]
 
 
+@pytest.mark.parametrize("of_view", [False, True])
+@pytest.mark.parametrize("option", ["api_key", "base_url", "extra_headers"])
+async def test_the_second_target_of_one_provider_gets_nothing_that_is_for_the_first(
+    option: str, of_view: bool, servers: Callable[[Route], TwoServers]
+) -> None:
+    """A key of the caller would be used for a model that the caller has not named, or a URL of the caller's for it."""
+    two = servers(Route(["openai/gpt-4o", "openai/gpt-4o-mini"]))
+    given: Any = {
+        "api_key": {"api_key": KEY},
+        "base_url": {"base_url": two.last.base_urls["openai"], "api_key": KEY},
+        "extra_headers": {"extra_headers": {"authorization": f"Bearer {KEY}"}},
+    }[option]
+    client = two.client.with_options(**given) if of_view else two.client
+    result = await client.attempt("fast", "Hello!", timeout=5, **({} if of_view else given))
+    assert result.error is not None
+    first = two.last if option == "base_url" else two.first
+    sent = [(str(each.body["model"]), repr(each.headers)) for each in (*first.requests, *two.first.requests)]
+    assert all((KEY in headers) == (model == "gpt-4o") for model, headers in sent)
+    assert all((CLIENT_KEY in headers) == (model == "gpt-4o-mini") for model, headers in sent)
+    assert {model for model, _ in sent} == {"gpt-4o", "gpt-4o-mini"}
+    assert all(str(each.body["model"]) == "gpt-4o" for each in two.last.requests)
+
+
 async def test_a_url_of_the_call_does_not_get_the_key_of_a_target(servers: Callable[[Route], TwoServers]) -> None:
     """The key of a target would go to a URL that the caller names."""
     two = servers(Route([RouteTarget("openai/gpt-4o", options={"api_key": OTHER})]))

@@ -1,7 +1,7 @@
 """The options with which a route's target is called: its own below those of the call, and no key for another address.
 
 What a call or a view gives for one provider (key, base URL, headers with credentials …) is for the first target of the
-route, and for others at the same address.
+route alone: for another one it would be a key that nobody has meant for it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ class TargetSettings(NamedTuple):
 
 
 def target_settings(
-    target: FlatTarget, route: Route, defaults: OptionValues, given: OptionValues, address: Address, home: Address
+    target: FlatTarget,
+    route: Route,
+    defaults: OptionValues,
+    given: OptionValues,
+    address: Address,
+    home: Address,
+    first: str,
 ) -> TargetSettings:
     """The options of calls to `target`.
 
@@ -50,6 +56,7 @@ def target_settings(
         given: the options of the call.
         address: where the target is, as its own options and the client's say it.
         home: where the options of the call and the view are for.
+        first: the name of the route's first target, for which they are.
     """
     policy = {} if route.on_unsupported is None else {"on_unsupported": route.on_unsupported}
     own, base, call = target.options.reveal(), defaults.reveal(), given.reveal()
@@ -60,15 +67,11 @@ def target_settings(
     merged["timeout"], visit_total = _within(call.get("timeout") or base["timeout"], own.get("timeout"))
     for name in BOUND_OPTIONS:
         merged.pop(name, None)
-    is_home = target.index == 0 or (
-        address.provider.name == home.provider.name and ("base_url" not in own or is_same_origin(address.url, home.url))
-    )
-    if is_home:
-        bound, dropped = _at_home(target, base, own, call, address, home), list[str]()
+    if target.index == 0:
+        bound, dropped = _at_home(base, own, call, address, home), list[str]()
     else:
         bound, dropped = _elsewhere(own, base | call)
-    where = home.provider.name if home.provider.name != address.provider.name else "another address"
-    warnings = tuple(f"{name} left out for {target.name}: it was given for {where}" for name in dropped)
+    warnings = tuple(f"{name} left out for {target.name}: it was given for {first}" for name in dropped)
     return TargetSettings(OptionValues(merged | bound), visit_total, warnings)
 
 
@@ -85,16 +88,14 @@ def _least(one: float | None, other: float | None) -> float | None:
 
 
 def _at_home(
-    target: FlatTarget,
     base: Mapping[str, Any],
     own: Mapping[str, Any],
     call: Mapping[str, Any],
     address: Address,
     home: Address,
 ) -> dict[str, Any]:
-    """The options for one provider of a target that those of the call are for, too."""
-    layers = (base, own, call) if target.index == 0 else (base, call, own)
-    bound = {name: layer[name] for layer in layers for name in BOUND_OPTIONS if name in layer}
+    """The options for one provider of the target that those of the call are for, too."""
+    bound = {name: layer[name] for layer in (base, own, call) for name in BOUND_OPTIONS if name in layer}
     if "base_url" in call and bound.get("base_url") is call["base_url"] and not is_same_origin(address.url, home.url):
         # The target's own credentials are not for the URL that the call gives.
         for name in ("api_key", *_MAPPINGS):
@@ -104,7 +105,7 @@ def _at_home(
 
 
 def _elsewhere(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Those of a target at another address: its own, and what is no secret; and the names of what was left out."""
+    """Those of another target: its own, and what is no secret; and the names of what was left out."""
     bound = {name: own[name] for name in BOUND_OPTIONS if name in own}
     dropped: list[str] = []
     for name in BOUND_OPTIONS:

@@ -128,7 +128,8 @@ class RoutePlanner:
         provider = self.provider_of(target, options)[0]
         home = self._address(route.targets[0], options, self.provider_of(route.targets[0], options)[0], is_home=True)
         address = self._address(target, options, provider)
-        settings = target_settings(target, route.settings, self._defaults, options, address, home)
+        first = route.targets[0].name
+        settings = target_settings(target, route.settings, self._defaults, options, address, home, first)
         state, model = self._state, target.model
         plan = plan_call(state, model, settings.options, self._defaults, self._homes, stream=stream)
         plan.checked_key()
