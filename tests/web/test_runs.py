@@ -27,7 +27,7 @@ from anycompletion import (
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
 from anycompletion.tools import ToolError, ToolRun, tool
-from anycompletion.web import aiohttp_sse, starlette_sse
+from anycompletion.web import aiohttp_sse, cancel_on_disconnect, starlette_sse
 from support.services import Peer, aiohttp_service, asgi_service, events
 
 MODEL = "openai/gpt-4o"
@@ -63,7 +63,11 @@ def _starlette(start: Start, **options: Any) -> AbstractAsyncContextManager[str]
     async def chat(_: Request) -> Response:
         return starlette_sse(start(), **options)
 
-    return asgi_service(Starlette(routes=[StarletteRoute("/chat", chat, methods=["POST"])]))
+    async def plain(request: Request) -> Response:
+        return Response((await cancel_on_disconnect(request, start())).text)
+
+    routes = [StarletteRoute(path, handler, methods=["POST"]) for path, handler in (("/chat", chat), ("/plain", plain))]
+    return asgi_service(Starlette(routes=routes))
 
 
 def _aiohttp(start: Start, **options: Any) -> AbstractAsyncContextManager[str]:
@@ -71,8 +75,12 @@ def _aiohttp(start: Start, **options: Any) -> AbstractAsyncContextManager[str]:
         await request.read()
         return await aiohttp_sse(request, start(), **options)
 
+    async def plain(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text=(await cancel_on_disconnect(request, start())).text)
+
     app = web.Application()
-    app.add_routes([web.post("/chat", chat)])
+    app.add_routes([web.post("/chat", chat), web.post("/plain", plain)])
     return aiohttp_service(app)
 
 
@@ -280,7 +288,8 @@ def test_other_objects_are_refused(runs: FakeRuns) -> None:
 
 
 @services
-async def test_a_disconnect_cancels_the_tools(serve: Served, runs: FakeRuns) -> None:
+@pytest.mark.parametrize("path", ["/chat", "/plain"])
+async def test_a_disconnect_cancels_the_tools(serve: Served, path: str, runs: FakeRuns) -> None:
     """Tools would go on, and the model be asked again, for a page that was closed."""
     started, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -295,8 +304,7 @@ async def test_a_disconnect_cancels_the_tools(serve: Served, runs: FakeRuns) -> 
         return ""
 
     start = runs.start(["One moment.", tool_call("wait")], tools=[wait])
-    async with serve(start) as url, Peer(url, "/chat", {}) as peer:
-        await peer.head()
+    async with serve(start) as url, Peer(url, path, {}) as peer:
         async with asyncio.timeout(TIMEOUT):
             await started.wait()
             peer.leave()

@@ -58,7 +58,7 @@ async def mcp_tools(
         if name in found:
             raise InvalidRequestError(f"two tools of the server would have the name {name!r}, one is {each.name!r}")
         # OpenAI refuses objects without `properties`, which servers leave out where a tool has no parameters.
-        schema: dict[str, Any] = {"properties": {}, **each.input_schema}
+        schema: dict[str, Any] = {"type": "object", "properties": {}, **each.input_schema}
         hints = each.annotations or types.ToolAnnotations()
         may_destroy = not hints.read_only_hint and hints.destructive_hint is not False
         found[name] = RunnableTool.from_schema(
