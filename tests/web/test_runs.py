@@ -187,7 +187,7 @@ async def test_a_client_may_see_the_tools(serve: Served, runs: FakeRuns) -> None
 
 
 @services
-async def test_a_paused_run_says_so(serve: Served, runs: FakeRuns) -> None:
+async def test_a_paused_run_is_marked(serve: Served, runs: FakeRuns) -> None:
     """A page could not ask its user for approval, or take the pause for a complete answer."""
     call = tool_call("delete", path="/a")
     async with serve(runs.start(["I would delete it.", call]), tools=True) as url:
