@@ -26,9 +26,9 @@ from anycompletion.records import (
     CompletionTokensDetails,
     PromptTokensDetails,
     ReplyInfo,
-    Result,
     Usage,
 )
+from anycompletion.records.results import Result
 from benchmarks.soak.common import MIB, Figure, conclude, peak_bytes
 
 LINES = 1_000_000

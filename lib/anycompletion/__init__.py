@@ -77,32 +77,26 @@ from .records import (
     Audio,
     AudioPart,
     ChatCompletion,
-    ChatCompletionChunk,
     ChatCompletionMessage,
     ChatRequest,
     Choice,
-    ChunkChoice,
     CompletionTokensDetails,
     Content,
     CustomCall,
-    CustomDelta,
     CustomMessage,
     CustomPart,
     CustomTool,
-    Delta,
     DeveloperMessage,
     FilePart,
     FileRef,
     FunctionCall,
     FunctionDefinition,
-    FunctionDelta,
     FunctionMessage,
     FunctionTool,
     ImagePart,
     ImageUrl,
     InputAudio,
     JsonObject,
-    Logprobs,
     Message,
     Messages,
     Part,
@@ -111,23 +105,20 @@ from .records import (
     Record,
     RefusalPart,
     ReplyInfo,
-    Result,
     SupportsModelDump,
     SystemMessage,
     TextPart,
-    TokenLogprob,
     Tool,
     ToolCall,
-    ToolCallDelta,
     ToolLike,
     ToolMessage,
-    TopLogprob,
     UrlCitation,
     Usage,
     UserMessage,
     file_part,
     image_part,
 )
+from .records.logprobs import Logprobs, TokenLogprob, TopLogprob
 from .records.request import CreateParams, Params, ParseParams
 from .route_errors import AllTargetsFailedError
 
@@ -136,6 +127,8 @@ __version__ = "0.1.0"
 if _typing.TYPE_CHECKING:
     from .client.stats import ProviderStats, Stats
     from .middleware import CallNext, Middleware, Reply
+    from .records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+    from .records.results import Result
     from .run_errors import ToolExecutionError, ToolRunError
     from .streaming import CompletionStream
     from .tools.run_params import RunParams

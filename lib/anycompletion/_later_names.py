@@ -11,12 +11,19 @@ from importlib import import_module
 
 _MODULES: Mapping[str, str] = {
     "CallNext": "middleware",
+    "ChatCompletionChunk": "records.chunks",
+    "ChunkChoice": "records.chunks",
     "CompletionStream": "streaming",
+    "CustomDelta": "records.chunks",
+    "Delta": "records.chunks",
+    "FunctionDelta": "records.chunks",
     "Middleware": "middleware",
     "ProviderStats": "client.stats",
     "Reply": "middleware",
+    "Result": "records.results",
     "RunParams": "tools.run_params",
     "Stats": "client.stats",
+    "ToolCallDelta": "records.chunks",
     "ToolExecutionError": "run_errors",
     "ToolRunError": "run_errors",
 }

@@ -10,10 +10,10 @@ import attrs
 
 from ._boundary import UsageError, hides_frames
 from ._value import FrozenValue
-from .cache_control import CacheControl, CacheMode
 from .errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from .cache_control import CacheControl, CacheMode
     from .routing.route import RouteTarget
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
@@ -378,7 +378,7 @@ class CallOptions(TargetOptions, total=False):
     """Provider of a model that is written without one."""
     max_retries: int | None
     """Attempts after the first, for temporary errors. Default: the client's."""
-    cache: CacheMode | CacheControl | None
+    cache: "CacheMode | CacheControl | None"
     """What the call does with the cache of replies: "use" (default), "refresh", "skip", "only", or a `CacheControl`."""
     fallbacks: Sequence["str | RouteTarget"] | None
     """Models, routes and `RouteTarget`s that are asked, in this order, where the call's own model fails."""

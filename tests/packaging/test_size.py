@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 26_400
+MAX_CODE_LINES = 26_480
 """Limit of the package's lines of code, without `testing` and the folders of dialects: raised for a feature only,
 lowered when code is removed.
 
@@ -26,11 +26,13 @@ MIN_MODULE_LINES = 30
 """Lines of a module with its comments and docstrings."""
 
 LONG: dict[str, str] = {
-    "providers/builtin.py": "a table: one row per provider",
+    "providers/builtin/host_rows.py": "a table: one row per provider",
 }
 """Module that may be longer than `MAX_MODULE_LINES` → why."""
 
-SHORT: dict[str, str] = {}
+SHORT: dict[str, str] = {
+    "providers/builtin/names.py": "a table: one name per provider",
+}
 """Module that may be shorter than `MIN_MODULE_LINES` → why."""
 
 NO_MODULES = frozenset({"__init__.py", "__main__.py", "dialect.py"})

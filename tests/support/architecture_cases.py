@@ -251,8 +251,8 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
         "records/base.py",
         "import msgspec.json",
         "records.base imports msgspec, which only caching, client.configuration, client.key_binding, codecs, dialects, "
-        "http, providers.placeholders, rate_limit_headers, records.chunks, redaction, structured, tools, "
-        "transport.timeouts may import",
+        "http, providers.placeholders, rate_limit_headers, records.chunks, redaction, routing.tried, structured, "
+        "tools, transport.timeouts may import",
     ),
     "anyio": (
         "transport/errors.py",

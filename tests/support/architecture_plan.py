@@ -90,7 +90,7 @@ NEVER: dict[str, dict[str, str]] = {
 }
 """Importer → imported module → why not, whatever the layers allow."""
 
-_STRUCTS = "values that few callers make: importing a Struct takes a tenth of the time of an attrs class"
+_STRUCTS = "values that few callers make: importing and making a Struct takes a tenth of the time of an attrs class"
 LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {
         "transport": "the only sockets of the package",
@@ -117,6 +117,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
                 "providers.placeholders",
                 "rate_limit_headers",
                 "redaction",
+                "routing.tried",
                 "transport.timeouts",
             ),
             _STRUCTS,
@@ -191,6 +192,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
             "few programs have routes",
         ),
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
+        "anycompletion.records.results": "few programs want errors as values",
         "anycompletion.client.stats": "few programs ask for statistics",
         "anycompletion.calls.chunk_source": _STREAMS,
         "anycompletion.middleware": "with streams 3 ms, which a plain call without middleware does not need",
@@ -208,10 +210,8 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
-    "providers.registry": {
-        "anycompletion.providers.builtin": "with the dialects' quirks 2 ms, for programs that make a client",
-        "difflib": "1 ms, for an error text only",
-    },
+    "providers.registry": {"difflib": "1 ms, for an error text only"},
+    "validation.option_checks": {"anycompletion.cache_control": "few programs have a cache"},
     "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "tools.descriptions": {"docstring_parser": _EXTRA},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
@@ -228,6 +228,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
 COMPUTED_IMPORTS: dict[str, str] = {
     "_later_names": "public names of modules that a plain call does not need",
     "records.tool_definitions": "functions among the tools of a request, which few programs have",
+    "providers.registry": "the rows of providers are made when one of them is first needed",
     "providers.provider": "a dialect is loaded by the name of its folder when a provider first needs it",
 }
 """Module that may import by a computed name → why."""

@@ -16,10 +16,10 @@ from anycompletion.records import (
     ChatRequest,
     Choice,
     ReplyInfo,
-    Result,
     Usage,
     UserMessage,
 )
+from anycompletion.records.results import Result
 
 OnLoadRefusal = Callable[[], None] | None
 Complete = Callable[[ChatRequest, OnLoadRefusal], Awaitable[ChatCompletion]]

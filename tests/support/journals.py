@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from anycompletion.batch.journal import ItemKey, ItemKeys, read_results
-from anycompletion.records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, ReplyInfo, Result, Usage
+from anycompletion.records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, ReplyInfo, Usage
+from anycompletion.records.results import Result
 
 
 def reply(text: str = "Hello.", **info: Any) -> ChatCompletion:

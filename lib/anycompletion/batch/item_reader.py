@@ -6,7 +6,8 @@ import asyncio
 
 from .._async import Interruptible
 from ..errors import CompletionError
-from ..records import ChatRequest, Result
+from ..records import ChatRequest
+from ..records.results import Result
 from .item_source import ItemSource
 from .items import RequestSource, read_item
 from .provider_queues import WorkItem

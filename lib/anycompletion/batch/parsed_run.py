@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
-from ..records import Result
+from ..records.results import Result
 from .batch_client import BatchClient
 from .run import BatchRun
 

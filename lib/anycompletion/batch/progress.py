@@ -9,7 +9,8 @@ from attrs import frozen
 
 from ..errors import ReplyError
 from ..logs import observer_failed
-from ..records import Result, Usage
+from ..records import Usage
+from ..records.results import Result
 from .journal import State
 
 _SAMPLE_INTERVAL = 1.0

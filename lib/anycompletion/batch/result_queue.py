@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from .._async import WaiterQueue
-from ..records import Result
+from ..records.results import Result
 
 
 class ResultQueue:

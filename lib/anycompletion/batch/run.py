@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, cast
 
 from .._async import call_in_loop, is_async_function
 from ..errors import ClientClosedError, InvalidRequestError
-from ..records import Result
+from ..records.results import Result
 from .batch_client import BatchClient
 from .item_source import ItemSource
 from .progress import BatchProgress, ProgressCounter

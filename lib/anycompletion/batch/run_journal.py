@@ -6,7 +6,7 @@ import asyncio
 import functools
 from pathlib import Path
 
-from ..records import Result
+from ..records.results import Result
 from .items import RequestSource
 from .journal import ItemKey, ItemKeys, Journal, State
 

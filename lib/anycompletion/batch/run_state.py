@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .._async import Interruptible, WaiterQueue
 from .._boundary import ITERATION_ENDS, iteration_error
-from ..records import Result
+from ..records.results import Result
 from .progress import ProgressCounter
 from .result_queue import ResultQueue
 from .run_journal import RunJournal

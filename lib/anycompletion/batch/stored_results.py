@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..errors import ReplyError
-from ..records import Result
+from ..records.results import Result
 from .journal import read_results as read_journal
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import contextvars
 from functools import partial
 
 from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError, ReplyError
-from ..records import ChatRequest, Result
+from ..records import ChatRequest
+from ..records.results import Result
 from ..retry_policy import MAX_HINT, is_load_refusal, shows_outage, worth_retrying
 from .batch_client import BatchClient
 from .items import validate_item

@@ -51,35 +51,49 @@ _HEADER_OF_OPTION = {"organization": "openai-organization", "project": "openai-p
 
 
 class SentParts:
-    """What options and the provider's row add to a request: those of the call, of its view and of its client."""
+    """What options and the provider's row add to a request, as far as a key needs it; headers are kept as a hash."""
 
-    __slots__ = ("headers", "options")
+    __slots__ = ("_hash", "extra_body", "fill_choices", "has_credentials")
 
     def __init__(self, options: CallOptions, target: Target) -> None:
-        inherited, self.headers = target.extras.reveal()
-        self.options: dict[str, Any] = {**inherited.reveal(), **options}
+        """`options` are those of the call; those of its view and its client are in `target`.
 
-    def has_credentials(self) -> bool:
-        """Whether a header or query parameter of the call or its view may be a key."""
-        options = self.options
-        return any(
-            is_credential(name) for given in ("extra_headers", "extra_query") for name in options.get(given) or ()
+        Raises:
+            TypeError, ValueError: a header or query parameter is no text.
+        """
+        inherited, headers = target.extras.reveal()
+        merged: dict[str, Any] = {**inherited.reveal(), **options}
+        self.extra_body: Mapping[str, Any] = merged.get("extra_body") or {}
+        self.fill_choices = merged.get("fill_choices") is not False
+        self.has_credentials = any(
+            is_credential(name) for given in ("extra_headers", "extra_query") for name in merged.get(given) or ()
         )
+        """Whether a header or query parameter of the call or its view may be a key."""
+        policy = merged.get("on_unsupported") or target.on_unsupported
+        counted = (_VERSION, _place(target), policy, _counted_query(merged), _counted_headers(headers, merged))
+        self._hash = sha256(canonical(counted))
 
-    def counted_headers(self) -> dict[str, str]:
-        """The headers that count, by their names in small letters."""
-        options = self.options
-        counted: dict[str, str] = {}
-        for given in (self.headers, _option_headers(options), options.get("extra_headers") or {}):
-            for name, value in given.items():
-                if header := _counted_name(name):
-                    counted[header] = str(value)  # as a plain text: some are of a type that hides it
-        return counted
+    def hash_with(self, content: bytes) -> str:
+        """The hash of these parts and a request's content, in hex."""
+        whole = self._hash.copy()
+        whole.update(content)
+        return whole.hexdigest()
 
-    def counted_query(self) -> dict[str, str]:
-        """The query parameters that count."""
-        query: Mapping[str, str] = self.options.get("extra_query") or {}
-        return {name: value for name, value in query.items() if not is_credential(name)}
+
+def _counted_headers(headers: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    """The headers that count, by their names in small letters."""
+    counted: dict[str, str] = {}
+    for given in (headers, _option_headers(options), options.get("extra_headers") or {}):
+        for name, value in given.items():
+            if header := _counted_name(name):
+                counted[header] = str(value)  # as a plain text: some are of a type that hides it
+    return counted
+
+
+def _counted_query(options: Mapping[str, Any]) -> dict[str, str]:
+    """The query parameters that count."""
+    query: Mapping[str, str] = options.get("extra_query") or {}
+    return {name: value for name, value in query.items() if not is_credential(name)}
 
 
 @functools.lru_cache(256)
@@ -93,39 +107,30 @@ def _option_headers(options: Mapping[str, Any]) -> dict[str, str]:
     return {header: options[name] for name, header in _HEADER_OF_OPTION.items() if options.get(name) is not None}
 
 
-def reply_key(
-    request: ChatRequest, sent: SentParts, target: Target, *, ignored: Collection[str] = (), vary: str | None = None
-) -> str:
+def reply_key(request: ChatRequest, sent: SentParts, *, ignored: Collection[str] = (), vary: str | None = None) -> str:
     """The hash of a validated request and its destination, in hex.
 
     Args:
         request: the request; its messages and tools are records.
-        sent: what is added to it.
-        target: where the request goes.
+        sent: what is added to it, and where it goes.
         ignored: names of parameters and of fields of `extra_body` that do not count.
         vary: text that makes another key.
     """
-    options = sent.options
     body = {
         name: _value(name, value)
         for name, value in request.given().items()
         if name not in _NO_PART_OF_KEY and name not in ignored and not _asks_for_nothing(name, value)
     }
-    extra_body: dict[str, Any] = {**(request.extra_body or {}), **(options.get("extra_body") or {})}
-    if options.get("fill_choices") is False and "n" in body:
+    if not sent.fill_choices and "n" in body:
         body["fill_choices"] = False
-    hashed: tuple[Any, ...] = (
-        _VERSION,
-        _place(target),
-        sent.options.get("on_unsupported") or target.on_unsupported,
+    extra_body = {**(request.extra_body or {}), **sent.extra_body}
+    content = (
         [as_plain_message(message) or to_wire(message) for message in cast("list[Any]", request.messages)],
         body,
         {name: _number(value) for name, value in extra_body.items() if name not in ignored},
-        sent.counted_query(),
-        sent.counted_headers(),
         vary,
     )
-    return sha256(canonical(hashed)).hexdigest()
+    return sent.hash_with(canonical(content))
 
 
 def _place(target: Target) -> tuple[str | None, ...]:

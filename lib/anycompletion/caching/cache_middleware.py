@@ -11,7 +11,7 @@ from ..dialects.base import Target
 from ..errors import CompletionError, InvalidRequestError
 from ..middleware import CallNext, Reply, without_option
 from ..options import CallOptions
-from ..records import ChatRequest
+from ..records import ChatRequest, Record
 from ..validation import check_options, validate_request
 from .cache_keys import SentParts, reply_key
 from .cache_store import CacheStore
@@ -27,6 +27,9 @@ When: TypeAlias = Literal["always", "deterministic"] | Callable[[ChatRequest], b
 """Which requests a cache is for."""
 
 _USE = CacheControl()
+
+_MAX_TARGETS = 64
+"""Targets of which a cache keeps what is added to their requests."""
 
 _UNREADABLE_KEY = (TypeError, ValueError, RecursionError, OverflowError)
 """What hashing raises for a request that is not JSON-serializable, which sending it reports."""
@@ -96,6 +99,8 @@ class CacheMiddleware:
         self._access = StoreAccess(store, raises=arguments["on_store_error"] == "raise")
         self._flights: dict[str, Flight] | None = {} if arguments["single_flight"] else None
         """The calls that are made now, by key."""
+        self._known_parts: dict[int, tuple[Target, SentParts]] = {}
+        """Id of a target → the target, and what is added to a request without options of its own."""
 
     def __repr__(self) -> str:
         return f"<CacheMiddleware {self._store!r}>"
@@ -116,8 +121,8 @@ class CacheMiddleware:
             TypeError, ValueError: the request is not JSON-serializable.
         """
         vary, options = _control(options).vary, without_option(options, "cache")
-        sent = SentParts(options, target)
-        return self._key(self._namespace_of(request, options), validate_request(request), sent, target, vary)
+        namespace = self._namespace_of(request, options)
+        return self._key(namespace, validate_request(request), SentParts(options, target), vary)
 
     async def __call__(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         """Answers from the store, or makes the call and stores its reply."""
@@ -138,15 +143,28 @@ class CacheMiddleware:
         if not self._is_for(request):
             return None
         namespace = self._namespace_of(request, options)
-        sent = SentParts(options, target)
-        if not namespace and (target.own_key or sent.has_credentials()):
+        if not namespace and target.own_key:
             return None
         try:
-            return self._key(namespace, validate_request(request), sent, target, vary)
+            sent = self._sent_parts(options, target)
+            if not namespace and sent.has_credentials:
+                return None
+            return self._key(namespace, request if _has_records(request) else validate_request(request), sent, vary)
         except CompletionError:
             raise
         except _UNREADABLE_KEY:
             return None
+
+    def _sent_parts(self, options: CallOptions, target: Target) -> SentParts:
+        """What is added to a request; kept for calls without options, which have the same target."""
+        if options:
+            return SentParts(options, target)
+        known = self._known_parts.get(id(target))
+        if known is None:
+            if len(self._known_parts) == _MAX_TARGETS:
+                self._known_parts.clear()
+            known = self._known_parts[id(target)] = (target, SentParts(options, target))
+        return known[1]
 
     def _namespace_of(self, request: ChatRequest, options: CallOptions) -> str:
         if isinstance(self._namespace, str):
@@ -156,8 +174,8 @@ class CacheMiddleware:
             raise TypeError(f"namespace: the function returned {type(namespace).__name__}, and no text")
         return namespace
 
-    def _key(self, namespace: str, request: ChatRequest, sent: SentParts, target: Target, vary: str | None) -> str:
-        return f"{namespace}:{reply_key(request, sent, target, ignored=self._ignored, vary=vary)}"
+    def _key(self, namespace: str, request: ChatRequest, sent: SentParts, vary: str | None) -> str:
+        return f"{namespace}:{reply_key(request, sent, ignored=self._ignored, vary=vary)}"
 
     def _is_for(self, request: ChatRequest) -> bool:
         match self._when:
@@ -176,6 +194,12 @@ def _control(options: CallOptions) -> CacheControl:
         return _USE
     control: CacheControl = check_options({"cache": given})["cache"]
     return control
+
+
+def _has_records(request: ChatRequest) -> bool:
+    """Whether the messages are records, as validation has made them: other middleware may have replaced them."""
+    messages: object = request.messages
+    return isinstance(messages, list) and all(isinstance(each, Record) for each in cast("list[object]", messages))
 
 
 def _rebuild(store: CacheStore, arguments: dict[str, Any]) -> CacheMiddleware:

@@ -79,8 +79,10 @@ class MemoryStore(CacheStore):
 
     def set(self, key: str, value: bytes, ttl: float | None) -> Awaitable[None]:
         """Stores a value at once."""
-        self._remove(key)
-        self._remove_expired(_EXPIRED_PER_WRITE)
+        if key in self._entries:
+            self._remove(key)
+        if self._expiries:
+            self._remove_expired(_EXPIRED_PER_WRITE)
         end = None if ttl is None else (_now() + ttl, key)
         size = _size(key, value, end)
         if size > self._max_bytes // 4:

@@ -4,7 +4,6 @@ from .call import Call
 from .endpoint_state import EndpointState, RetryBudget
 from .plan import USER_AGENT, CallPlan
 from .provider_state import KeySource, ProviderState
-from .reply_chunks import as_chunk
 
 __all__ = [
     "USER_AGENT",
@@ -14,5 +13,4 @@ __all__ = [
     "KeySource",
     "ProviderState",
     "RetryBudget",
-    "as_chunk",
 ]

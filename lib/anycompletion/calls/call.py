@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -35,7 +35,6 @@ from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
 from ..rate_limit_headers import remaining_quotas, wait_hint
 from ..records import ChatCompletion, ReplyInfo
-from ..records.chunks import ChatCompletionChunk
 from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
@@ -46,6 +45,9 @@ from .plan import override
 from .response_bodies import body_kind, events_of, json_lines, page_error, without_event_framing
 from .retry import retry_or_raise, start_cooldown
 from .signing import auth_headers, request_signer
+
+if TYPE_CHECKING:
+    from ..records.chunks import ChatCompletionChunk
 
 T = TypeVar("T")
 
@@ -311,7 +313,8 @@ class Call(CallContext):
 
     def _decode_events(self, events: Iterable[Event], target: Target) -> ChatCompletion | Continuation:
         """The reply that a stream's events add up to, where a server streams without being asked."""
-        state, chunks = self.plan.provider_state, list[ChatCompletionChunk]()
+        state = self.plan.provider_state
+        chunks: list[ChatCompletionChunk] = []
         decoder = self.plan.dialect.decoder(self.request, target)
         for event in events:
             chunks += decoder.feed(event)

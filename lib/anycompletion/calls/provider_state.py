@@ -12,10 +12,10 @@ from ..options import BearerToken, Secret
 from ..params import NATIVE, ParamTable
 from ..providers import Provider
 from ..records import ChatCompletion
-from ..records.chunks import ChatCompletionChunk
 from .endpoint_state import EndpointState
 
 if TYPE_CHECKING:
+    from ..records.chunks import ChatCompletionChunk
     from ..transport import Transport
 
 KeySource: TypeAlias = "str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]] | None"

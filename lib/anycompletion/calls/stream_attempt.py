@@ -23,7 +23,8 @@ from ..errors import (
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
 from ..logs import log
 from ..records import ChatCompletion, ChatCompletionMessage, Choice, Usage
-from ..records.chunks import ChatCompletionChunk, latest_usage
+from ..records.chunks import ChatCompletionChunk
+from ..records.latest_usage import latest_usage
 from ..transport import Response
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
@@ -32,7 +33,6 @@ from .response_bodies import BLANK, body_kind, page_error
 
 if TYPE_CHECKING:
     from .call import Call
-
 
 _MAX_START = 1024
 """Bytes of a body that are searched for its kind; then its content type decides."""

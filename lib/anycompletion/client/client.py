@@ -14,7 +14,7 @@ from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
 from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
-from ..records import ChatCompletion, ChatRequest, Messages, Result
+from ..records import ChatCompletion, ChatRequest, Messages
 from ..records.request import CreateParams
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
 from .batch_method import BatchMethod
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ..middleware import Middleware
+    from ..records.results import Result
     from ..routing.route import Route
     from ..routing.shared_health import SharedHealth
     from ..streaming import CompletionStream
@@ -292,6 +293,8 @@ class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
         Mistakes that no data can cause are still raised: an unknown keyword (TypeError), and exceptions of middleware
         other than `CompletionError`.
         """
+        from ..records.results import Result  # noqa: PLC0415 (few programs need it)
+
         request: ChatRequest | None = None
         try:
             started = await self._state.start_call()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from weakref import WeakKeyDictionary
 
 from ..calls import CallPlan, EndpointState
@@ -27,7 +27,7 @@ class ClientRoutes:
     __slots__ = ("_healths", "_shared", "by_name", "routes")
 
     def __init__(
-        self, routes: Mapping[str, Route], providers: dict[str, Provider], shared: SharedHealth | None = None
+        self, routes: Mapping[str, Route], providers: MutableMapping[str, Provider], shared: SharedHealth | None = None
     ) -> None:
         self.routes = routes
         """As they were given."""
@@ -54,7 +54,7 @@ class ClientRoutes:
         return TargetHealth() if self._shared is None else SharedTargetHealth(self._shared, target_digest(plan))
 
 
-def unknown_provider_of(route: FlatRoute, providers: dict[str, Provider]) -> str | None:
+def unknown_provider_of(route: FlatRoute, providers: MutableMapping[str, Provider]) -> str | None:
     """The error text for the first target whose provider is unknown; None where all are known."""
     for target in route.targets:
         if not target.is_own_model:

@@ -16,7 +16,7 @@ from ..providers import Provider, apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo, any_portable
 from ..validation import check_option_values, with_call_ids
 from .branches import branches_of, log_end, logged
-from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
+from .key_binding import BOUND_OPTIONS, Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, no_cache, plan_call
 from .state import ClientState
 from .typed_dispatch import OnLoadRefusal, TypedCallMethods
@@ -36,6 +36,7 @@ class CallDispatcher(TypedCallMethods):
 
     __slots__ = (
         "_default_chain",
+        "_has_bound_defaults",
         "_has_cache_option",
         "_logger",
         "_providers",
@@ -71,6 +72,8 @@ class CallDispatcher(TypedCallMethods):
             self.load_routes()
         self._has_cache_option = "cache" in defaults
         """Whether calls have the option `cache`, which middleware takes away; so without it none of them is made."""
+        self._has_bound_defaults = not defaults.reveal().keys().isdisjoint(BOUND_OPTIONS)
+        """Whether some of the defaults are for one provider only, so that middleware may not take them to another."""
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
@@ -248,11 +251,18 @@ class CallDispatcher(TypedCallMethods):
         if "fallbacks" in options:
             self.load_routes()
         inner.routes = self.routes
-        received = ReceivedOptions(self._destination, request, self._defaults_for(options))
+        received = None
+        if self._has_bound_defaults:
+            received = ReceivedOptions(self._destination, request, self._defaults_for(options))
 
         def arrived(request: ChatRequest, options: OptionValues, warnings: tuple[str, ...]) -> CallDispatcher:
             """`inner`, without those defaults that are not for the request's provider."""
-            kept, dropped = received.passed_on(request, self._defaults_for(options))
+            if received is None and not warnings:
+                return inner
+            kept: Mapping[str, Any] = defaults.reveal()
+            dropped: tuple[str, ...] = ()
+            if received is not None:
+                kept, dropped = received.passed_on(request, self._defaults_for(options))
             if not dropped and not warnings:
                 return inner
             rest = OptionValues({name: kept[name] for name in defaults.reveal() if name in kept})

@@ -7,7 +7,7 @@ A new dialect is a folder beside this module, whose `dialect.py` has a value `DI
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 import msgspec
@@ -19,7 +19,9 @@ from ..http import Headers, HttpRequest, HttpResponse
 from ..options import NO_OPTIONS, OnUnsupported, OptionValues
 from ..params import ParamTable
 from ..records import ChatCompletion, ChatRequest
-from ..records.chunks import ChatCompletionChunk
+
+if TYPE_CHECKING:
+    from ..records.chunks import ChatCompletionChunk
 
 
 class DialectQuirks(Declaration):
@@ -169,7 +171,7 @@ class Continuation:
 FetchedValues: TypeAlias = Mapping[str, Any]
 """`Prerequisite.key` → the JSON that was fetched for it; None where the fetch failed."""
 
-Chunks: TypeAlias = Sequence[ChatCompletionChunk]
+Chunks: TypeAlias = "Sequence[ChatCompletionChunk]"
 
 
 BodyKind: TypeAlias = Literal["json", "events", "page"]

@@ -15,7 +15,6 @@ from ..errors import APIError, APIResponseError, InvalidRequestError, class_for_
 from ..http import HttpResponse
 from ..params import ParamSupport
 from ..records import ChatRequest, JsonObject, Message, Usage, UserMessage
-from ..records.chunks import Delta, FunctionDelta, ToolCallDelta
 from .base import EncodingReport
 from .error_body import page_title, read_error
 
@@ -160,16 +159,6 @@ def path_segment(model: str, safe: str = "@:") -> str:
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
-
-
-def tool_call_delta(number: int, function: FunctionDelta, call_id: str | None, *, legacy: bool) -> Delta | None:
-    """The delta of a tool call, which begins with `call_id`; in the legacy form None for all calls but the first.
-
-    The legacy form has a place for one call.
-    """
-    if legacy:
-        return Delta(function_call=function) if number == 0 else None
-    return Delta(tool_calls=[ToolCallDelta(number, call_id, None if call_id is None else "function", function)])
 
 
 def unix_seconds(moment: object) -> float | None:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+import importlib
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import cast
 
 from ..errors import InvalidRequestError
 from ..params import ParamSupport
 from ..redaction import may_be_secret
 from .aliases import NOT_SUPPORTED_YET, canonical_name
+from .builtin.names import NAMES
 from .plugins import installed
 from .provider import Provider, ProviderSource
 
 
 class _BuiltinProviders(Mapping[str, Provider]):
-    """The built-in providers by name; their rows are made at the first use."""
+    """The built-in providers by name; the row of one is made at its first use, with those of the same module."""
 
-    @cached_property
-    def _rows(self) -> Mapping[str, Provider]:
-        from .builtin import ROWS  # noqa: PLC0415 (an import of the package without a client costs 2 ms less)
-
-        return {row.name: row for row in ROWS}
+    def __init__(self) -> None:
+        self._rows: dict[str, Provider] = {}
 
     def __getitem__(self, name: str) -> Provider:
-        return self._rows[name]
+        row = self._rows.get(name)
+        if row is None:
+            module = importlib.import_module(f".builtin.{_MODULES[name]}", __package__)
+            self._rows |= {each.name: each for each in cast("tuple[Provider, ...]", module.ROWS)}
+            row = self._rows[name]
+        return row
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES  # the inherited method would make the row
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(_MODULES)
 
     def __repr__(self) -> str:
-        return f"<built-in providers: {', '.join(self._rows)}>"
+        return f"<built-in providers: {', '.join(self)}>"
 
+
+_MODULES: Mapping[str, str] = {name: module for module, names in NAMES.items() for name in names}
+"""Built-in provider → module of `builtin` that has its row."""
 
 PROVIDERS: Mapping[str, Provider] = _BuiltinProviders()
 """The built-in providers by name."""
@@ -45,22 +56,24 @@ _SIMILAR = 0.65
 """Ratio of equal characters from which on a name may be a misspelling of another."""
 
 
-def all_providers(own: Iterable[Provider | ProviderSource] = ()) -> dict[str, Provider]:
+def all_providers(own: Iterable[Provider | ProviderSource] = ()) -> MutableMapping[str, Provider]:
     """The built-in providers and a client's own, which win; a `ProviderSource` gets all of them."""
     return with_sources(own)[0]
 
 
 def with_sources(
     own: Iterable[Provider | ProviderSource],
-) -> tuple[dict[str, Provider], dict[str, tuple[ProviderSource, ...]]]:
+) -> tuple[MutableMapping[str, Provider], dict[str, tuple[ProviderSource, ...]]]:
     """All providers by name, and for those that went through sources these sources, the innermost first."""
     given = tuple(own)
-    rows = {**PROVIDERS, **{row.name: row for row in given if isinstance(row, Provider)}}
+    # The built-in ones are only read.
+    builtin = cast("MutableMapping[str, Provider]", PROVIDERS)
+    rows = ChainMap({row.name: row for row in given if isinstance(row, Provider)}, builtin)
     sources: dict[str, tuple[ProviderSource, ...]] = {}
     for source in given:
         if not isinstance(source, Provider):
             made = {row.name: row for row in source.rows(rows)}
-            rows |= made
+            rows.update(made)
             sources |= {name: (*sources.get(name, ()), source) for name in made}
     return rows, sources
 
@@ -74,7 +87,7 @@ def known_providers() -> dict[str, Provider]:
     return {**installed(), **PROVIDERS}
 
 
-def resolve_model(model: str, provider: str | None, rows: dict[str, Provider]) -> tuple[Provider, str]:
+def resolve_model(model: str, provider: str | None, rows: MutableMapping[str, Provider]) -> tuple[Provider, str]:
     """Like `find`, but searches installed packages as well, whose providers are then added to `rows`.
 
     Raises:

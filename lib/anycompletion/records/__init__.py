@@ -1,7 +1,6 @@
 """Records: chat requests and replies as callers write and get them, in OpenAI's exact shape; knows no provider."""
 
 from .base import JsonObject, Record, plain
-from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
 from .completion import (
     ChatCompletion,
     Choice,
@@ -23,7 +22,6 @@ from .content_parts import (
     TextPart,
 )
 from .file_parts import file_part, image_part
-from .logprobs import Logprobs, TokenLogprob, TopLogprob
 from .messages import (
     Annotation,
     AssistantMessage,
@@ -49,7 +47,6 @@ from .request import (
     PARAM_NAMES,
     ChatRequest,
 )
-from .results import Result
 from .tool_definitions import (
     CustomTool,
     FunctionDefinition,
@@ -68,32 +65,26 @@ __all__ = [
     "Audio",
     "AudioPart",
     "ChatCompletion",
-    "ChatCompletionChunk",
     "ChatCompletionMessage",
     "ChatRequest",
     "Choice",
-    "ChunkChoice",
     "CompletionTokensDetails",
     "Content",
     "CustomCall",
-    "CustomDelta",
     "CustomMessage",
     "CustomPart",
     "CustomTool",
-    "Delta",
     "DeveloperMessage",
     "FilePart",
     "FileRef",
     "FunctionCall",
     "FunctionDefinition",
-    "FunctionDelta",
     "FunctionMessage",
     "FunctionTool",
     "ImagePart",
     "ImageUrl",
     "InputAudio",
     "JsonObject",
-    "Logprobs",
     "Message",
     "Messages",
     "Part",
@@ -102,17 +93,13 @@ __all__ = [
     "Record",
     "RefusalPart",
     "ReplyInfo",
-    "Result",
     "SupportsModelDump",
     "SystemMessage",
     "TextPart",
-    "TokenLogprob",
     "Tool",
     "ToolCall",
-    "ToolCallDelta",
     "ToolLike",
     "ToolMessage",
-    "TopLogprob",
     "UrlCitation",
     "Usage",
     "UserMessage",

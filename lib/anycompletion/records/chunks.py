@@ -11,9 +11,8 @@ Annotations are no strings here: msgspec would evaluate each of them, which take
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self
 
-import attrs
 import msgspec
 
 from ..codecs.lenient import (
@@ -27,7 +26,7 @@ from ..codecs.lenient import (
     optional_objects,
     optional_str,
 )
-from .base import JsonObject, ModelMethods, Record, plain
+from .base import JsonObject, ModelMethods, plain
 from .completion import Usage
 from .logprobs import Logprobs
 
@@ -85,6 +84,16 @@ class Delta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=
     provider_specific_fields: JsonObject | None = None
     extra: JsonObject | None = msgspec.field(default=None, name=_EXTRA)
     """Fields of the delta beyond those above, such as `images`."""
+
+
+def tool_call_delta(number: int, function: FunctionDelta, call_id: str | None, *, legacy: bool) -> Delta | None:
+    """The delta of a tool call, which begins with `call_id`; in the legacy form None for all calls but the first.
+
+    The legacy form has a place for one call.
+    """
+    if legacy:
+        return Delta(function_call=function) if number == 0 else None
+    return Delta(tool_calls=[ToolCallDelta(number, call_id, None if call_id is None else "function", function)])
 
 
 class ChunkChoice(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True, repr_omit_defaults=True):
@@ -205,45 +214,6 @@ def _brief(choice: ChunkChoice) -> str:
 
 
 _COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name[0] != "_" and name != "native")
-
-
-def latest_usage(earlier: Usage | None, later: Usage) -> Usage:
-    """The usage of a stream after one more report of it, which replaces earlier ones count by count.
-
-    A count that is missing or 0 replaces nothing: some servers report zeros at the end, or the counts in two halves.
-    """
-    if earlier is None or _replaces(earlier, later):
-        return later
-    merged: Usage = _latest(earlier, later)
-    if None not in (merged.prompt_tokens, merged.completion_tokens, merged.total_tokens):
-        merged.total_tokens = max(
-            merged.total_tokens or 0, (merged.prompt_tokens or 0) + (merged.completion_tokens or 0)
-        )
-    return merged
-
-
-def _replaces(earlier: Usage, later: Usage) -> bool:
-    """Whether `later` has all that `earlier` has, as most reports do; a quick check, because some streams have many."""
-    return bool(
-        later.prompt_tokens
-        and later.completion_tokens
-        and later.total_tokens
-        and (later.prompt_tokens_details is not None or earlier.prompt_tokens_details is None)
-        and (later.completion_tokens_details is not None or earlier.completion_tokens_details is None)
-        and (later.cost is not None or earlier.cost is None)
-        and later.extra.keys() >= earlier.extra.keys()
-    )
-
-
-def _latest(earlier: Any, later: Any) -> Any:
-    """`later`, with what it does not report filled in from `earlier`; both are records of one class, or values."""
-    if isinstance(later, Record) and isinstance(earlier, Record):
-        names = (attribute.name for attribute in attrs.fields(type(later)))
-        return type(later)(**{name: _latest(getattr(earlier, name), getattr(later, name)) for name in names})
-    if isinstance(later, dict) and isinstance(earlier, dict):
-        return cast("JsonObject", earlier) | {name: value for name, value in cast("JsonObject", later).items() if value}
-    is_silent = later is None or later == 0 or later == {}
-    return cast("object", earlier) if is_silent and earlier is not None else cast("object", later)
 
 
 def _choice_dict(choice: ChunkChoice) -> JsonObject:

@@ -115,9 +115,11 @@ def _with_chat_names(source: JsonObject) -> JsonObject:
     """The usage under the names of the chat API, where it has those of the Responses API alone."""
     if _RESPONSES_NAMES.keys().isdisjoint(source):
         return source
-    renamed = {name: chat for name, chat in _RESPONSES_NAMES.items() if name in source and source.get(chat) is None}
-    others = source.keys() - renamed.values()
-    return {renamed.get(name, name): value for name, value in source.items() if name in others}
+    renamed = source.copy()
+    for name, chat in _RESPONSES_NAMES.items():
+        if name in renamed and renamed.get(chat) is None:
+            renamed[chat] = renamed.pop(name)
+    return renamed
 
 
 def _dollars(value: object) -> float | None:

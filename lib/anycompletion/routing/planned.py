@@ -37,6 +37,7 @@ class PlannedRoute:
     __slots__ = (
         "_bounds",
         "_can_be_quiet",
+        "_has_weights",
         "_strategy",
         "_watched",
         "by_target",
@@ -64,6 +65,7 @@ class PlannedRoute:
         self._strategy = group.route.strategy
         self._bounds = tuple(itertools.accumulate(group.weights))
         """Sums of the weights of the targets up to each of them."""
+        self._has_weights = len(set(group.weights)) > 1
         candidates = self.targets[:1] if self._strategy == "order" else self.targets
         needs_request = group.route.sticky is not None or self._strategy in ("cheapest", "fastest") or route.has_windows
         is_flat = all(isinstance(member, FlatTarget) for member in group.members)
@@ -84,11 +86,12 @@ class PlannedRoute:
         targets = self.targets
         match self._strategy:
             case "weighted":
-                chance = random()  # noqa: S311 (no secret)
-                return targets[min(bisect.bisect(self._bounds, chance * self._bounds[-1]), len(targets) - 1)]
+                chance = random() * self._bounds[-1]  # noqa: S311 (no secret)
+                return targets[bisect.bisect(self._bounds, chance, 0, len(targets) - 1)]
             case "least_busy":
-                weights = self.route.group.weights
-                loads = [health.in_flight / weight for (health, _), weight in zip(self._watched, weights, strict=True)]
+                loads: list[float] = [health.in_flight for health, _ in self._watched]
+                if self._has_weights:
+                    loads = [load / weight for load, weight in zip(loads, self.route.group.weights, strict=True)]
                 return targets[loads.index(min(loads))]
             case _:
                 return targets[0] if targets else None

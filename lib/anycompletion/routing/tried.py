@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
+import msgspec
 
 from .._value import FrozenValue
 from ..errors import CompletionError
 
 
-@attrs.frozen(eq=False, repr=False)
-class Tried(FrozenValue):
+class Tried(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """One visit of a call to a target of its route."""
 
     target: str

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import APIResponseError
 from ..records import ChatCompletion, Choice, JsonObject, Usage
-from ..records.chunks import ChatCompletionChunk, latest_usage
+from ..records.chunks import ChatCompletionChunk
+from ..records.latest_usage import latest_usage
 from .choice_state import ChoiceEnd, ChoiceState
 from .fragments import OBJECT_SIZE, joined, merge_extra, size_of
 

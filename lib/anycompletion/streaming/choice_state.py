@@ -7,17 +7,7 @@ because a short string takes ten times the memory of its characters.
 from __future__ import annotations
 
 from ..codecs.lenient import ShapeError, unknown_fields
-from ..records import (
-    Annotation,
-    Audio,
-    ChatCompletionMessage,
-    CustomCall,
-    FunctionCall,
-    JsonObject,
-    Logprobs,
-    TokenLogprob,
-    ToolCall,
-)
+from ..records import Annotation, Audio, ChatCompletionMessage, CustomCall, FunctionCall, JsonObject, ToolCall
 from ..records.chunks import (
     ChunkChoice,
     CustomDelta,
@@ -25,6 +15,7 @@ from ..records.chunks import (
     FunctionDelta,
     ToolCallDelta,
 )
+from ..records.logprobs import Logprobs, TokenLogprob
 from .fragments import MEDIA_SHARE, OBJECT_SIZE, ReasoningBlocks, joined, merge_audio, merge_extra, size_of
 
 _WHOLE_FIELDS = frozenset(("message", "text"))

@@ -19,7 +19,8 @@ from typing import Any
 from ..calls.chunk_source import ChunkSource
 from ..errors import ClientClosedError, CompletionError
 from ..records import ChatCompletion, Choice, ReplyInfo, Usage
-from ..records.chunks import ChatCompletionChunk, latest_usage
+from ..records.chunks import ChatCompletionChunk
+from ..records.latest_usage import latest_usage
 
 TrackTask = Callable[["asyncio.Task[None]"], None]
 """Function that keeps a strong reference to a task until it is done."""

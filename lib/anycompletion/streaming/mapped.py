@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from .._boundary import ITERATION_ENDS, iteration_error
-from ..calls import as_chunk
 from ..calls.chunk_source import ChunkSource, ReplyRestarted
+from ..calls.reply_chunks import as_chunk
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk

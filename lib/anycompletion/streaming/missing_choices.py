@@ -16,7 +16,8 @@ from ..calls import Call
 from ..calls.chunk_source import CallChunks, ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
-from ..records.chunks import ChatCompletionChunk, latest_usage
+from ..records.chunks import ChatCompletionChunk
+from ..records.latest_usage import latest_usage
 from .fanout import MergedChunks, TrackTask, complete_each, merge_completions, merged_info, total_usage
 
 

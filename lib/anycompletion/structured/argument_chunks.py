@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,7 +14,7 @@ from ..records import ReplyInfo
 from ..records.chunks import ChatCompletionChunk, ChunkChoice
 from .requests import ANSWER
 
-Next = Callable[[], Awaitable[Chunks | None]]
+Next: TypeAlias = "Callable[[], Awaitable[Chunks | None]]"
 
 
 class AnswerCall:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from attrs import define
 
-from ..records import Result
+from ..records.results import Result
 from .parsed_completion import ParsedCompletion
 
 if TYPE_CHECKING:

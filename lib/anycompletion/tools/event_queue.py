@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..logs import observer_failed
-from ..records import ChatCompletionChunk
+from ..records.chunks import ChatCompletionChunk
 from .events import ChunkEvent, ReasoningDelta, TextDelta, ToolEvent
 
 

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..records import ChatCompletionChunk, ToolCall
+from ..records import ToolCall
+from ..records.chunks import ChatCompletionChunk
 from .outcomes import ToolOutcome
 from .run_outcomes import RunOutcome, Turn
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from .._async import is_async_function
-from ..cache_control import CacheControl
 from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
@@ -26,6 +25,9 @@ from .values import (
     to_builtin,
     type_name,
 )
+
+if TYPE_CHECKING:
+    from ..cache_control import CacheControl
 
 RESERVED_BODY = frozenset({"model", "messages", "stream"})
 """Fields of the body that `extra_body` must not replace."""
@@ -108,6 +110,8 @@ def check_timeout(value: Any, param: str) -> Timeout:
 
 def check_cache(value: Any, param: str) -> CacheControl:
     """A `CacheControl`; a text is its mode."""
+    from ..cache_control import CacheControl  # noqa: PLC0415 (few programs have a cache)
+
     if is_instance_strict(value, CacheControl):
         return value
     mode: Any = to_builtin(value)

@@ -27,10 +27,8 @@ from anycompletion.batch.journal import (
 )
 from anycompletion.batch.journal.lines import read_line, write_line
 from anycompletion.errors import JournalError, RateLimitError
-from anycompletion.records import (
-    ChatRequest,
-    Result,
-)
+from anycompletion.records import ChatRequest
+from anycompletion.records.results import Result
 from support.journals import content, equal_results, make_key, make_request, put, reply, size_of, texts, with_checksum
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
@@ -383,7 +381,7 @@ FULL = """
 import asyncio, resource, sys
 from pathlib import Path
 from anycompletion.batch.journal import Journal, UnwrittenError
-from anycompletion.records import Result
+from anycompletion.records.results import Result
 from support.journals import make_key, reply, texts
 
 path = Path(sys.argv[1]) / "answers.jsonl"
@@ -680,7 +678,7 @@ os.waitpid(child, 0)
 KILLED = """
 import asyncio, json, os, random, select, signal, sys
 from anycompletion.batch.journal import Journal, read_results
-from anycompletion.records import Result
+from anycompletion.records.results import Result
 from support.journals import make_key, reply
 
 path, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -30,10 +30,10 @@ from anycompletion.records import (
     Choice,
     FunctionCall,
     ReplyInfo,
-    Result,
     ToolCall,
     Usage,
 )
+from anycompletion.records.results import Result
 from anycompletion.route_errors import AllTargetsFailedError
 from support.journals import equal_results, make_key, make_request, reply, with_checksum
 

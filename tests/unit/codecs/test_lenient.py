@@ -201,7 +201,7 @@ def test_deep_json_is_refused_before_it_is_decoded():
         import sys, threading
         from anycompletion.codecs import json, lenient
         from anycompletion.codecs.sse import SSEParser
-        from anycompletion.dialects.openai_chat.fast_decode import chunk_decoder, read_chunk
+        from anycompletion.dialects.openai_chat.fast_chunks import chunk_decoder, read_chunk
         sys.setrecursionlimit(10**7)
         def refuse():
             for level in {LEVELS!r}:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from functools import cache
 from typing import Any
@@ -18,7 +21,7 @@ from anycompletion.auth import BEARER
 from anycompletion.dialects.base import Target
 from anycompletion.http import HttpRequest
 from anycompletion.providers import DIALECTS, PROVIDERS, find, supported_params
-from anycompletion.providers.builtin import ROWS
+from anycompletion.providers.builtin.names import NAMES
 from anycompletion.records import PARAM_NAMES, ChatRequest, UserMessage
 from anycompletion.testing import RecordedRequest, SimulatorServer, load_folder
 
@@ -88,9 +91,28 @@ def bearer_or_key(row: Provider, variable: str, value: str) -> tuple[str, str]:
 # --- the data -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("module", NAMES)
+def test_each_module_has_the_rows_that_are_named(module: str) -> None:
+    """A row without its name in the table could not be selected, and a name without its row would end in a KeyError."""
+    rows = importlib.import_module(f"anycompletion.providers.builtin.{module}").ROWS
+    assert tuple(row.name for row in rows) == NAMES[module]
+
+
 def test_names_are_unique() -> None:
     """One of two providers with the same name could not be selected."""
-    assert len(ROWS) == len(PROVIDERS)
+    assert len(PROVIDERS) == sum(map(len, NAMES.values()))
+
+
+def test_a_call_makes_the_rows_of_one_module_only() -> None:
+    """The first call of a process would take longer for the rows of all other providers."""
+    script = (
+        "import sys; from anycompletion import AsyncCompletion; "
+        "AsyncCompletion(api_keys={'openai': 'k'}).check('openai/gpt-4o'); "
+        "print(*(name for name in sys.modules if '.providers.builtin.' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.rpartition(".")[2] for name in done.stdout.split()}
+    assert loaded == {"names", "openai_rows", "shared_parts"}
 
 
 @every_row

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.codecs.lenient import NotJSONError, ShapeError
-from anycompletion.records import Logprobs, PromptTokensDetails, TokenLogprob, Usage
+from anycompletion.records import PromptTokensDetails, Usage
 from anycompletion.records.chunks import (
     ChatCompletionChunk,
     ChunkChoice,
@@ -18,8 +18,9 @@ from anycompletion.records.chunks import (
     Delta,
     FunctionDelta,
     ToolCallDelta,
-    latest_usage,
 )
+from anycompletion.records.latest_usage import latest_usage
+from anycompletion.records.logprobs import Logprobs, TokenLogprob
 
 
 def test_the_repr_shows_what_a_chunk_has() -> None:

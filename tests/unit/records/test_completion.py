@@ -23,18 +23,16 @@ from anycompletion.records import (
     CustomCall,
     CustomPart,
     FunctionCall,
-    Logprobs,
     Part,
     PromptTokensDetails,
     RefusalPart,
     ReplyInfo,
     TextPart,
-    TokenLogprob,
     ToolCall,
-    TopLogprob,
     Usage,
     UserMessage,
 )
+from anycompletion.records.logprobs import Logprobs, TokenLogprob, TopLogprob
 from anycompletion.validation.message_input import parse_messages
 
 FULL: dict[str, Any] = {

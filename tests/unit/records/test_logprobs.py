@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anycompletion.codecs.lenient import ShapeError
-from anycompletion.records import Logprobs, TokenLogprob, TopLogprob
+from anycompletion.records.logprobs import Logprobs, TokenLogprob, TopLogprob
 
 OLDER_FORM: list[tuple[dict[str, Any], list[TokenLogprob]]] = [
     ({"tokens": []}, []),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from anycompletion.options import CallOptions, TargetOptions
-from anycompletion.records import PARAM_NAMES, ChatRequest, Result, UserMessage
+from anycompletion.records import PARAM_NAMES, ChatRequest, UserMessage
 from anycompletion.records.request import CreateParams, Params
+from anycompletion.records.results import Result
 
 REQUEST: dict[str, Any] = {
     "model": "gpt-4o",

@@ -7,7 +7,8 @@ import pickle
 import pytest
 
 from anycompletion.errors import APIConnectionError, CompletionError
-from anycompletion.records import ChatCompletion, Result
+from anycompletion.records import ChatCompletion
+from anycompletion.records.results import Result
 
 
 def test_results():

@@ -21,8 +21,6 @@ from anycompletion.records import (
     Choice,
     CustomCall,
     FunctionCall,
-    Logprobs,
-    TokenLogprob,
     ToolCall,
     UrlCitation,
     Usage,
@@ -35,6 +33,7 @@ from anycompletion.records.chunks import (
     FunctionDelta,
     ToolCallDelta,
 )
+from anycompletion.records.logprobs import Logprobs, TokenLogprob
 from anycompletion.streaming.accumulator import MAX_TEXT, Accumulator
 
 

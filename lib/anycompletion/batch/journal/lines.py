@@ -36,7 +36,8 @@ from ...errors import (
     UnprocessableEntityError,
     class_for_status,
 )
-from ...records import ChatCompletion, ReplyInfo, Result, Usage
+from ...records import ChatCompletion, ReplyInfo, Usage
+from ...records.results import Result
 from ...route_errors import AllTargetsFailedError
 from .index import State
 from .item_keys import ItemKey, shown

@@ -18,7 +18,8 @@ from typing import Literal, Self, TypeAlias
 from attrs import define
 
 from ...errors import JournalError
-from ...records import ChatRequest, Result
+from ...records import ChatRequest
+from ...records.results import Result
 from .files import close_locked, open_to_read, open_to_write, read_at, scan, sync_data
 from .index import Entry, Index, State
 from .item_keys import ItemKey, shown

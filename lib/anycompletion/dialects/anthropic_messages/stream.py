@@ -22,9 +22,9 @@ from ...codecs.lenient import (
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, tool_call_delta
 from ..base import Chunks, Target
-from ..shared import EMPTY_EVENTS, as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
+from ..shared import EMPTY_EVENTS, as_text, loads_or_none, uses_legacy_functions, without_nulls
 from .anthropic_text_deltas import plain_text
 from .decode import MESSAGE_FIELDS, PAUSED, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .errors import error_from_body, error_in_event, error_in_value

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, assert_never, cast
 
@@ -26,6 +27,7 @@ from ...records import (
 from ..base import EncodingReport
 from ..edited_replies import given_ids, is_edited
 from ..shared import warn_of_native_fields, without_nulls
+from ..tool_call_ids import ToolCallIds
 from .bedrock_models import BedrockModelFamily
 from .converse_blocks import message_of_native, read_blocks
 from .converse_call_ids import converse_call_ids
@@ -40,13 +42,17 @@ class BedrockMessages:
         self._report = report
         self._family = family
         self._parts = BedrockParts(report)
-        self._ids = converse_call_ids(family)
         self._turns: list[JsonObject] = []
         self._leading = True
         self.system: list[JsonObject] = []
         """The blocks of all instructions."""
         self.has_calls = False
         """Whether a turn has a call or a result."""
+
+    @functools.cached_property
+    def _ids(self) -> ToolCallIds:
+        """The ids of the calls."""
+        return converse_call_ids(self._family)
 
     def add_all(self, messages: Iterable[Message]) -> list[JsonObject]:
         """Adds all messages of a conversation and returns its turns.
@@ -58,8 +64,10 @@ class BedrockMessages:
             self._add(message, index)
         if self._turns:
             self._strip_last()
+        if not self.has_calls:
+            return self._turns
         for turn in self._turns:
-            if turn["role"] == "user" and self.has_calls:
+            if turn["role"] == "user":
                 turn["content"] = _results_first(turn["content"])
         return self._turns
 
@@ -70,10 +78,12 @@ class BedrockMessages:
                 self._add_system(message, path)
                 return
             case UserMessage():
-                self._report_name(message.name, path)
+                if message.name is not None:
+                    self._report_name(path)
                 self._add_user(message, path)
             case AssistantMessage() | ChatCompletionMessage():
-                self._report_name(message.name, path)
+                if message.name is not None:
+                    self._report_name(path)
                 self._add_assistant(message, index)
             case ToolMessage():
                 self._add_result(self._ids.of_result(message.tool_call_id), message, path)
@@ -88,13 +98,13 @@ class BedrockMessages:
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
             self._report.moved_to_front(f"{path}.role", "Bedrock takes instructions before the first message only")
-        self._report_name(message.name, path)
+        if message.name is not None:
+            self._report_name(path)
         blocks = self._parts.blocks(message.content, path, "system")
         self.system += self._with_fields(blocks, message.extra, path)
 
-    def _report_name(self, name: str | None, path: str) -> None:
-        if name is not None:
-            self._report.unsupported(f"{path}.name", "Bedrock's messages have no names; say it in the text")
+    def _report_name(self, path: str) -> None:
+        self._report.unsupported(f"{path}.name", "Bedrock's messages have no names; say it in the text")
 
     def _add_user(self, message: UserMessage, path: str) -> None:
         blocks = self._with_fields(self._parts.blocks(message.content, path, "user"), message.extra, path)
@@ -170,8 +180,10 @@ class BedrockMessages:
 
     def _with_fields(self, blocks: list[JsonObject], extra: JsonObject, path: str) -> list[JsonObject]:
         """The blocks with what a message's own fields ask for."""
+        if not extra:
+            return blocks
         fields = without_nulls(extra)
-        caching = fields.pop("cache_control", None) if fields else None
+        caching = fields.pop("cache_control", None)
         for name in fields:
             self._report.unsupported(f"{path}.{name}", "Bedrock's messages have no such field")
         return blocks if caching is None else self._parts.with_cache_point(blocks, caching, path)

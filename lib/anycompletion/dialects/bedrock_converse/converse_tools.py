@@ -18,6 +18,8 @@ from .converse_parts import cache_point
 _NATIVE_TOOLS = ("systemTool", "toolSpec", "cachePoint")
 """Bedrock's own kinds of tools; one of them is passed as ``{"type": "systemTool", "systemTool": {...}}``."""
 
+_TOOL_PARAMS = frozenset(("tools", "functions", "tool_choice", "function_call"))
+
 _CHOOSES_BY_NAME = (CLAUDE, AMAZON, "zai", "moonshot", "moonshotai", "")
 """Vendors whose models can be required to call a certain tool; "" is a model that the id does not show."""
 
@@ -37,6 +39,8 @@ def tool_config(
         in_history: whether earlier messages have calls, for which Bedrock requires the tools.
         thinking: whether Claude's thinking is switched on, with which no call can be demanded.
     """
+    if _TOOL_PARAMS.isdisjoint(request.given()):
+        return None
     tools: list[JsonObject] = []
     for index, tool in enumerate(cast("Sequence[Tool]", request.tools or ())):
         tools += _tool(tool, f"tools[{index}]", family, report)

@@ -167,33 +167,33 @@ def read_usage(usage: JsonObject, additional: object) -> Usage:
     The count of reasoning tokens comes only if the request asks for the field ``/usage/output_tokens_details`` of the
     model's own reply, which is then in `additional`.
     """
-    fresh = optional_int(usage.get("inputTokens"))
-    read = _first_count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
-    written = _first_count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
-    completion = optional_int(usage.get("outputTokens"))
+    count = usage.get
+    fresh, completion = optional_int(count("inputTokens")), optional_int(count("outputTokens"))
+    read = _first_count(count("cacheReadInputTokens"), count("cacheReadInputTokenCount"))
+    written = _first_count(count("cacheWriteInputTokens"), count("cacheWriteInputTokenCount"))
     prompt = None if fresh is None else fresh + (read or 0) + (written or 0)
-    total = optional_int(usage.get("totalTokens"))
+    total = optional_int(count("totalTokens"))
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
-    reasoning = _reasoning_tokens(additional)
+    reasoning = None if additional is None else _reasoning_tokens(additional)
     return Usage(
         prompt,
         completion,
         total,
         None if read is None and written is None else PromptTokensDetails(read, cache_write_tokens=written),
         None if reasoning is None else CompletionTokensDetails(reasoning),
-        extra={name: value for name, value in unknown_fields(usage, _USAGE).items() if value not in (None, {}, [])},
+        extra={name: value for name, value in usage.items() if name not in _USAGE and value not in (None, {}, [])},
     )
 
 
-def _first_count(usage: JsonObject, *names: str) -> int | None:
-    """The first of these counts that is there; None if none is."""
-    counts = (optional_int(usage.get(name)) for name in names)
-    return next((count for count in counts if count is not None), None)
+def _first_count(value: object, alternative: object) -> int | None:
+    """A count that has two names; None if neither is there."""
+    count = optional_int(value)
+    return optional_int(alternative) if count is None else count
 
 
 def _reasoning_tokens(additional: object) -> int | None:
     fields = optional_object(additional) or {}
     usage = optional_object(fields.get("usage")) or fields
     details = optional_object(usage.get("output_tokens_details")) or {}
-    return _first_count(details, "thinking_tokens", "reasoning_tokens")
+    return _first_count(details.get("thinking_tokens"), details.get("reasoning_tokens"))

@@ -56,9 +56,13 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
         "serviceTier": None if request.service_tier in (None, "auto") else {"type": request.service_tier},
         "requestMetadata": _metadata(request.metadata, report),
     }
-    body.update((name, value) for name, value in fields.items() if value)
-    refuse_stream_options(request, "Bedrock", report)
-    _merge(body, request.extra_body or {})
+    for name, value in fields.items():
+        if value:
+            body[name] = value
+    if request.stream_options:
+        refuse_stream_options(request, "Bedrock", report)
+    if request.extra_body:
+        _merge(body, request.extra_body)
     _check_messages(body, target.model)
     _check_tools(body, conversation, target.model)
     _check_budget(body, request)
@@ -68,14 +72,17 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
 
 
 def _inference_config(request: ChatRequest, report: EncodingReport) -> JsonObject:
-    stop = request.stop
-    config = {
-        "maxTokens": token_limit(request, report),
-        "temperature": request.temperature,
-        "topP": request.top_p,
-        "stopSequences": [stop] if isinstance(stop, str) else list(stop) if stop else None,
-    }
-    return {name: value for name, value in config.items() if value is not None}
+    config: JsonObject = {}
+    limit, stop = token_limit(request, report), request.stop
+    if limit is not None:
+        config["maxTokens"] = limit
+    if request.temperature is not None:
+        config["temperature"] = request.temperature
+    if request.top_p is not None:
+        config["topP"] = request.top_p
+    if stop:
+        config["stopSequences"] = [stop] if isinstance(stop, str) else list(stop)
+    return config
 
 
 def _output_config(response_format: Mapping[str, Any] | None, report: EncodingReport) -> JsonObject | None:
@@ -137,11 +144,11 @@ def _check_tools(body: JsonObject, conversation: BedrockMessages, model: str) ->
 
 def _check_budget(body: JsonObject, request: ChatRequest) -> None:
     """Raises where the thinking budget that an effort stands for leaves no tokens of the limit."""
-    if request.thinking is not None:
+    if request.thinking is not None or request.reasoning_effort is None:
         return
     budget = thinking_budget(_field(body, "additionalModelRequestFields", "thinking"))
     limit = _field(body, "inferenceConfig", "maxTokens")
-    if request.reasoning_effort is not None and isinstance(limit, int) and 0 < budget >= limit:
+    if isinstance(limit, int) and 0 < budget >= limit:
         raise InvalidRequestError(
             f"reasoning_effort: {request.reasoning_effort!r} thinks for up to {budget} tokens, which must be fewer "
             f"than max_tokens, {limit}; raise max_tokens or lower the effort",

@@ -29,9 +29,9 @@ from ...codecs.sse import Event
 from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
 from ...http import Headers
 from ...records import ChatRequest, JsonObject
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, tool_call_delta
 from ..base import Chunks, Target
-from ..shared import as_text, tool_call_delta, uses_legacy_functions
+from ..shared import as_text, uses_legacy_functions
 from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks

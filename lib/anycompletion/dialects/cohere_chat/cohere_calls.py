@@ -9,8 +9,8 @@ from typing import Any
 
 from ...codecs.lenient import ShapeError, as_optional_object, as_str, optional_str, unknown_fields
 from ...records import JsonObject
-from ...records.chunks import Delta, FunctionDelta
-from ..shared import tool_call_delta, without_nulls
+from ...records.chunks import Delta, FunctionDelta, tool_call_delta
+from ..shared import without_nulls
 from .decode import CALL_FIELDS
 
 

@@ -34,12 +34,11 @@ from ...records import (
     CompletionTokensDetails,
     FunctionCall,
     JsonObject,
-    Logprobs,
     PromptTokensDetails,
-    TokenLogprob,
     ToolCall,
     Usage,
 )
+from ...records.logprobs import Logprobs, TokenLogprob
 from ..base import Target
 from ..shared import unreadable_reply, uses_legacy_functions, without_nulls
 from .cohere_messages import NATIVE

@@ -24,8 +24,9 @@ from ...codecs.lenient import (
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
-from ...records import ChatRequest, JsonObject, Logprobs
+from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ...records.logprobs import Logprobs
 from ..base import Chunks, Target
 from ..shared import as_text, uses_legacy_functions, without_nulls
 from .cohere_calls import CohereCalls

@@ -5,6 +5,7 @@ https://ai.google.dev/api/caching#Content, https://ai.google.dev/gemini-api/docs
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from typing import assert_never, cast
@@ -47,12 +48,16 @@ class GeminiContentEncoder:
         """The contents; a number stands for the results of the model's turn with it."""
         self._results: dict[int, list[tuple[int, JsonObject, list[JsonObject]]]] = {}
         """Number of a model's turn → its results: position of the call, the response, and media beside it."""
-        self._calls = GeminiOpenCalls()
         self._turn = 0
         """Number of turns of the model."""
         self._leading = True
         self._left_out: str | None = None
         """Path of the last message, if it is a user message that was left out."""
+
+    @functools.cached_property
+    def _calls(self) -> GeminiOpenCalls:
+        """The calls that wait for a result."""
+        return GeminiOpenCalls()
 
     @property
     def resolution(self) -> str | None:
@@ -95,6 +100,8 @@ class GeminiContentEncoder:
 
     def system(self) -> JsonObject | None:
         """The system instruction; None for none."""
+        if not self._system:
+            return None
         texts = [content for content, extra, _ in self._system if isinstance(content, str) and not extra]
         if len(texts) == len(self._system):
             text = "\n\n".join(text for text in texts if text)
@@ -121,18 +128,19 @@ class GeminiContentEncoder:
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def _report_name(self, name: str | None, path: str) -> None:
-        if name is not None:
-            self._report.unsupported(f"{path}.name", "Gemini's contents have no names; write it into the text")
+    def _report_name(self, path: str) -> None:
+        self._report.unsupported(f"{path}.name", "Gemini's contents have no names; write it into the text")
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
             self._report.moved_to_front(f"{path}.role", "Gemini takes instructions before the first message only")
-        self._report_name(message.name, path)
+        if message.name is not None:
+            self._report_name(path)
         self._system.append((message.content, message.extra, path))
 
     def _add_user(self, message: UserMessage, path: str) -> None:
-        self._report_name(message.name, path)
+        if message.name is not None:
+            self._report_name(path)
         parts = self._parts.parts(message.content, path)
         if parts:
             self._turns.append(self._with_fields({"role": "user", "parts": parts}, message.extra, path))
@@ -142,7 +150,8 @@ class GeminiContentEncoder:
             self._report.warn(f"{path} left out: it is empty, which Gemini refuses")
 
     def _add_model(self, message: AssistantMessage | ChatCompletionMessage, path: str) -> None:
-        self._report_name(message.name, path)
+        if message.name is not None:
+            self._report_name(path)
         turn = encode_model_turn(message, path, self._parts, self._report, self._family, self._backend)
         if not turn.parts:
             self._report.warn(f"{path} left out: it is empty, which Gemini refuses")
@@ -174,6 +183,8 @@ class GeminiContentEncoder:
 
     def _with_fields(self, made: JsonObject, extra: JsonObject, path: str) -> JsonObject:
         """An object made of OpenAI's fields, with a message's other fields, which replace none of it."""
+        if not extra:
+            return made
         other = sendable_fields(extra, path, self._report)
         for name in made.keys() & other.keys():
             if other[name] != made[name]:

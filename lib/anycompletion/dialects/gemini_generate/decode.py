@@ -24,18 +24,9 @@ from ...codecs.lenient import (
 )
 from ...errors import APIStatusError
 from ...http import HttpResponse
-from ...records import (
-    ChatCompletion,
-    ChatCompletionMessage,
-    ChatRequest,
-    Choice,
-    JsonObject,
-    Logprobs,
-    TokenLogprob,
-    ToolCall,
-    TopLogprob,
-)
+from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, ToolCall
 from ...records.base import field_names
+from ...records.logprobs import Logprobs, TokenLogprob, TopLogprob
 from ..base import Target
 from ..shared import as_text, unix_seconds, unreadable_reply, uses_legacy_functions, without_nulls
 from .errors import REQUEST_ID, error_from_body, error_in, failed_generation

@@ -43,21 +43,25 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     """
     report = EncodingReport(target.on_unsupported)
     quirks, family = quirks_of(target), family_of(target.model)
-    extra = {_CAMEL_CASE.get(name, name): value for name, value in (request.extra_body or {}).items()}
+    extra = _camel_case(request.extra_body) if request.extra_body else {}
     encoder = GeminiContentEncoder(report, family, quirks.backend)
     encoder.add_all(messages_of(request))
     tools = encode_tools(request, _list(extra.pop("tools", None)), family, quirks.vertex, report)
     tier = SERVICE_TIERS.get(request.service_tier or "auto")
-    fields: JsonObject = {
-        "systemInstruction": encoder.system(),
-        **tools,
-        "generationConfig": encode_config(request, family, encoder.resolution, "tools" in tools, report) or None,
-        "serviceTier": None if quirks.tier_header else tier,
-        "labels": request.metadata or None,
-    }
     body: JsonObject = {"contents": encoder.contents()}
-    body.update((name, value) for name, value in fields.items() if value is not None)
-    refuse_stream_options(request, "Gemini", report)
+    system = encoder.system()
+    if system is not None:
+        body["systemInstruction"] = system
+    body |= tools
+    config = encode_config(request, family, encoder.resolution, "tools" in tools, report)
+    if config:
+        body["generationConfig"] = config
+    if tier is not None and not quirks.tier_header:
+        body["serviceTier"] = tier
+    if request.metadata:
+        body["labels"] = request.metadata
+    if request.stream_options:
+        refuse_stream_options(request, "Gemini", report)
     for name, value in extra.items():
         own = body.get(name) if name in _MERGED else None
         body[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, Mapping) else value
@@ -68,6 +72,10 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
         warnings=report.warnings,
         max_response_bytes=MAX_MEDIA_EVENT,
     )
+
+
+def _camel_case(fields: Mapping[str, Any]) -> JsonObject:
+    return {_CAMEL_CASE.get(name, name): value for name, value in fields.items()}
 
 
 def _list(value: object) -> Sequence[Any]:

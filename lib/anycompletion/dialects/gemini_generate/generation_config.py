@@ -17,6 +17,19 @@ from .model_families import MAX_CANDIDATES, GeminiFamily
 _AUDIO_FORMAT = "pcm16"
 """The only form of audio that Gemini returns."""
 
+_FIELDS: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+    "top_logprobs": "logprobs",
+}
+"""Parameter → field of the same value."""
+
+_ZERO_IS_DEFAULT = frozenset(("presence_penalty", "frequency_penalty", "top_logprobs"))
+"""Parameters whose zero is left out: it is the default, and newer models refuse the fields."""
+
 _NATIVE_THINKING = frozenset(("thinkingBudget", "thinkingLevel", "includeThoughts"))
 
 
@@ -28,27 +41,31 @@ def encode_config(
     Raises:
         InvalidRequestError: a JSON schema is missing.
     """
-    stop = request.stop
-    n = request.n or 1
-    config: JsonObject = {
-        "temperature": request.temperature,
-        "topP": request.top_p,
+    config: JsonObject = {}
+    for name, value in request.given().items():
+        field = _FIELDS.get(name)
+        if field is not None and (value or name not in _ZERO_IS_DEFAULT):
+            config[field] = value
+    limit = token_limit(request, report)
+    if limit is not None:
+        config["maxOutputTokens"] = limit
+    if request.n is not None and request.n > 1:
         # More are asked for by further requests, as whatever is missing from a reply.
-        "candidateCount": min(n, MAX_CANDIDATES) if n > 1 else None,
-        "maxOutputTokens": token_limit(request, report),
-        "stopSequences": [stop] if isinstance(stop, str) else list(stop or ()) or None,
-        "seed": request.seed,
-        # Zero is the default, and newer models refuse the fields.
-        "presencePenalty": request.presence_penalty or None,
-        "frequencyPenalty": request.frequency_penalty or None,
-        "responseLogprobs": True if request.logprobs or request.top_logprobs else None,
-        "logprobs": request.top_logprobs or None,
-        "mediaResolution": resolution,
-        "thinkingConfig": _thinking(request, family, report),
-        **_modalities(request, report),
-        **_response_format(request.response_format, family, has_tools, report),
-    }
-    return {name: value for name, value in config.items() if value is not None}
+        config["candidateCount"] = min(request.n, MAX_CANDIDATES)
+    if request.stop:
+        config["stopSequences"] = [request.stop] if isinstance(request.stop, str) else list(request.stop)
+    if request.logprobs or request.top_logprobs:
+        config["responseLogprobs"] = True
+    if resolution is not None:
+        config["mediaResolution"] = resolution
+    thinking = _thinking(request, family, report)
+    if thinking is not None:
+        config["thinkingConfig"] = thinking
+    if request.modalities is not None or request.audio is not None:
+        config |= _modalities(request, report)
+    if request.response_format is not None:
+        config |= _response_format(request.response_format, family, has_tools, report)
+    return config
 
 
 def _modalities(request: ChatRequest, report: EncodingReport) -> JsonObject:
@@ -67,10 +84,10 @@ def _modalities(request: ChatRequest, report: EncodingReport) -> JsonObject:
 
 
 def _response_format(
-    wanted: Mapping[str, Any] | None, family: GeminiFamily, has_tools: bool, report: EncodingReport
+    wanted: Mapping[str, Any], family: GeminiFamily, has_tools: bool, report: EncodingReport
 ) -> JsonObject:
-    kind = "text" if wanted is None else wanted.get("type")
-    if wanted is None or kind == "text":
+    kind = wanted.get("type")
+    if kind == "text":
         return {}
     if kind not in ("json_object", "json_schema"):
         report.unsupported("response_format", "Gemini knows json_object and json_schema only")

@@ -5,10 +5,11 @@ https://ai.google.dev/api/generate-content#UsageMetadata
 
 from __future__ import annotations
 
-from ...codecs.lenient import optional_int, optional_objects, optional_str, unknown_fields
+from collections.abc import Mapping
+
+from ...codecs.lenient import optional_int, optional_objects, optional_str
 from ...records import CompletionTokensDetails, JsonObject, PromptTokensDetails, Usage
 from ...records.base import field_names
-from ..shared import without_nulls
 
 _COUNTS = (
     "totalTokenCount",
@@ -31,39 +32,42 @@ def read_usage(usage: JsonObject) -> Usage:
 
     Counts that are zero are absent in Google's JSON.
     """
-    prompt = _count(usage, "promptTokenCount")
-    tools = _count(usage, "toolUsePromptTokenCount")
-    written = _count(usage, "candidatesTokenCount")
-    thoughts = _count(usage, "thoughtsTokenCount")
-    total = optional_int(usage.get("totalTokenCount"))
-    if total is None and not any((prompt, tools, written, thoughts)):
-        return Usage(extra=without_nulls(unknown_fields(usage, _READ)))
+    count = usage.get
+    prompt = optional_int(count("promptTokenCount")) or 0
+    tools = optional_int(count("toolUsePromptTokenCount")) or 0
+    written = optional_int(count("candidatesTokenCount")) or 0
+    thoughts = optional_int(count("thoughtsTokenCount")) or 0
+    total = optional_int(count("totalTokenCount"))
+    extra = {name: value for name, value in usage.items() if value is not None and name not in _READ}
+    if total is None and not (prompt or tools or written or thoughts):
+        return Usage(extra=extra)
     includes_thoughts = thoughts > 0 and total == prompt + tools + written  # some older models count them twice
     completion = written if includes_thoughts else written + thoughts
     prompt += tools
+    of_prompt = _by_modality(count("promptTokensDetails"))
+    of_completion = _by_modality(count("candidatesTokensDetails"))
     return Usage(
         prompt,
         completion,
         prompt + completion if total is None else total,
         PromptTokensDetails(
-            optional_int(usage.get("cachedContentTokenCount")) or 0,
-            _of_modality(usage, "promptTokensDetails", "AUDIO"),
-            image_tokens=_of_modality(usage, "promptTokensDetails", "IMAGE"),
+            optional_int(count("cachedContentTokenCount")) or 0,
+            of_prompt.get("AUDIO"),
+            image_tokens=of_prompt.get("IMAGE"),
         ),
-        CompletionTokensDetails(thoughts, _of_modality(usage, "candidatesTokensDetails", "AUDIO")),
-        extra=without_nulls(unknown_fields(usage, _READ)),
+        CompletionTokensDetails(thoughts, of_completion.get("AUDIO")),
+        extra=extra,
     )
 
 
-def _count(usage: JsonObject, name: str) -> int:
-    return optional_int(usage.get(name)) or 0
+_NONE: Mapping[str | None, int | None] = {}
 
 
-def _of_modality(usage: JsonObject, field: str, modality: str) -> int | None:
-    """The tokens of one modality; None where the details have none of it."""
-    if field not in usage:
-        return None
-    for entry in optional_objects(usage.get(field)) or ():
-        if optional_str(entry.get("modality")) == modality:
-            return optional_int(entry.get("tokenCount"))
-    return None
+def _by_modality(details: object) -> Mapping[str | None, int | None]:
+    """The tokens of each modality; of several entries of one, the first counts."""
+    if details is None:
+        return _NONE
+    found: dict[str | None, int | None] = {}
+    for entry in optional_objects(details) or ():
+        found.setdefault(optional_str(entry.get("modality")), optional_int(entry.get("tokenCount")))
+    return found

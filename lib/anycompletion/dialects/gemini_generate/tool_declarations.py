@@ -35,7 +35,7 @@ class _ToolChoice(NamedTuple):
     """The only functions that the model may call; with the mode AUTO, only these are sent."""
 
 
-_TOOL_PARAMS = ("tools", "functions", "tool_choice", "function_call", "web_search_options")
+_TOOL_PARAMS = frozenset(("tools", "functions", "tool_choice", "function_call", "web_search_options"))
 
 
 def encode_tools(
@@ -50,7 +50,7 @@ def encode_tools(
         vertex: whether the server is Vertex AI.
         report: reports what Gemini cannot express.
     """
-    if not extra_tools and all(getattr(request, name) is None for name in _TOOL_PARAMS):
+    if not extra_tools and _TOOL_PARAMS.isdisjoint(request.given()):
         return {}
     declared, native = _declarations(request, family, report)
     native += list(extra_tools)

@@ -20,7 +20,8 @@ from ...codecs.lenient import (
     optional_str,
     unknown_fields,
 )
-from ...records import FunctionCall, JsonObject, Logprobs, PromptTokensDetails, ToolCall, Usage
+from ...records import FunctionCall, JsonObject, PromptTokensDetails, ToolCall, Usage
+from ...records.logprobs import Logprobs
 from ..shared import unix_seconds, without_nulls
 
 NATIVE = "ollama"

@@ -15,7 +15,7 @@ from ..base import Target
 from ..error_body import holds_error
 from ..openai_errors import error_from_body
 from ..shared import as_text, set_cost
-from .fast_decode import read_reply
+from .fast_replies import read_reply
 from .finish_reasons import NO_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
 from .quirks import finish_reasons_of

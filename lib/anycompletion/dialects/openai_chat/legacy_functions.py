@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ...codecs.json import to_wire
 from ...records import (
@@ -15,10 +15,12 @@ from ...records import (
     JsonObject,
     Message,
 )
-from ...records.chunks import ChatCompletionChunk
 from ...validation import taken_call_ids, unused_call_id
 from ..base import Target
 from .quirks import Quirks
+
+if TYPE_CHECKING:
+    from ...records.chunks import ChatCompletionChunk
 
 
 def uses_converted_functions(request: ChatRequest, target: Target) -> bool:

@@ -14,12 +14,13 @@ from ...codecs.split_characters import SplitCharacters
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Usage
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ...records.latest_usage import latest_usage
 from ..base import Chunks, Target
 from ..error_body import is_failed_reason
 from ..openai_errors import error_from_body
 from ..shared import EMPTY_EVENTS, as_text, set_cost
-from .fast_decode import chunk_decoder, has_unknown_logprob_fields, read_chunk
+from .fast_chunks import chunk_decoder, has_unknown_logprob_fields, read_chunk
 from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .quirks import finish_reasons_of

@@ -1,4 +1,4 @@
-"""Chunks in OpenAI's format that `fast_decode` does not read: odd types, unknown fields, errors, characters in halves.
+"""Chunks in OpenAI's format that `fast_chunks` does not read: odd types, unknown fields, errors, characters in halves.
 
 Choices with the same index are numbered, too. No I/O. Nothing that a chunk has is lost: fields without a place of their
 own are in `extra`.
@@ -23,7 +23,7 @@ from ...records.chunks import (
 )
 from ..error_body import holds_error
 from ..shared import set_cost
-from .fast_decode import may_have_extra, read_with_extra
+from .fast_chunks import may_have_extra, read_with_extra
 from .variants import with_plain_deltas
 
 _TEXTS = ("content", "reasoning_content", "refusal")

@@ -53,9 +53,11 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
             messages_of(request), target, quirks, report, reasons=_may_reason(request, target, quirks)
         ),
     }
-    if given:
-        body.update((name, value) for name, value in given.items() if name in _SAME)
-        body.update(without_nulls(_mapped(request, quirks, report)))
+    for name, value in given.items():
+        if name in _SAME:
+            body[name] = value
+    if not _SAME.issuperset(given):
+        body |= without_nulls(_mapped(request, quirks, report))
     if target.stream:
         body["stream"] = True
     if quirks.store and request.store is None and not any(map(extra_body.get, _STATEFUL)):

@@ -26,10 +26,10 @@ from ...records import (
     CustomTool,
     FunctionCall,
     JsonObject,
-    Logprobs,
     ToolCall,
     UrlCitation,
 )
+from ...records.logprobs import Logprobs
 from ..shared import without_nulls
 
 SEPARATOR = "\n\n"

@@ -14,8 +14,9 @@ from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError, as_object, as_str, optional_object, optional_str
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
-from ...records import ChatRequest, JsonObject, Logprobs
+from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ...records.logprobs import Logprobs
 from ..base import Chunks, Target
 from ..error_body import holds_error
 from ..openai_errors import error_from_body

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...codecs.lenient import as_str, optional_int, optional_object, optional_str
 from ...records import JsonObject
-from ...records.chunks import CustomDelta, Delta, FunctionDelta, ToolCallDelta
-from ..shared import tool_call_delta, without_nulls
+from ...records.chunks import CustomDelta, Delta, FunctionDelta, ToolCallDelta, tool_call_delta
+from ..shared import without_nulls
 from .output_items import (
     OpenAIOfferedTools,
     OpenAITextSections,

@@ -25,14 +25,13 @@ from anycompletion.records import (
     CompletionTokensDetails,
     FunctionDefinition,
     FunctionMessage,
-    Logprobs,
     Message,
     PromptTokensDetails,
-    TokenLogprob,
     ToolMessage,
     Usage,
     UserMessage,
 )
+from anycompletion.records.logprobs import Logprobs, TokenLogprob
 
 TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com")
 CHAT = ChatRequest("command-a", [UserMessage("Hi")])

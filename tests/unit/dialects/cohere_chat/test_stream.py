@@ -20,8 +20,9 @@ from anycompletion.errors import (
     UnprocessableEntityError,
 )
 from anycompletion.http import Headers, HttpResponse
-from anycompletion.records import ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
+from anycompletion.records import ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import Delta, FunctionDelta, ToolCallDelta
+from anycompletion.records.logprobs import Logprobs, TokenLogprob
 from anycompletion.streaming.accumulator import accumulated
 from support.cohere_stream import (
     BLANK,

@@ -8,7 +8,7 @@ import pytest
 
 from anycompletion.dialects.gemini_generate.grounding import MAX_ANNOTATIONS, GeminiTexts, read_annotations
 from anycompletion.errors import APIResponseError, BadRequestError, InternalServerError, RateLimitError
-from anycompletion.records import TokenLogprob, TopLogprob
+from anycompletion.records.logprobs import TokenLogprob, TopLogprob
 from support.gemini_replies import COUNTS, LEGACY, MODEL, candidate, decode, event, read, response, streamed
 
 CALL = {"functionCall": {"name": "add", "args": {"a": 1}}}

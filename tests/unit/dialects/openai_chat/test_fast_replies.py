@@ -9,7 +9,7 @@ import pytest
 
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
-from anycompletion.dialects.openai_chat.fast_decode import read_reply
+from anycompletion.dialects.openai_chat.fast_replies import read_reply
 from anycompletion.errors import APIStatusError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage

@@ -1,159 +1,23 @@
-"""Replies and chunks in OpenAI's format → records, decoded by msgspec in one step.
+"""Chunks in OpenAI's format → records, decoded by msgspec in one step.
 
-A reply or a chunk with a field that OpenAI does not document, or with a value of another type, is left to the tolerant
-paths, which lose nothing and take three times as long: `decode` reads such replies, `tolerant_chunks` such chunks. A
-chunk that differs only by unknown fields is read by `read_with_extra`, in half of that time.
+A chunk with a field that OpenAI does not document, or with a value of another type, is left to `tolerant_chunks`, which
+loses nothing and takes three times as long. One that differs only by unknown fields is read by `read_with_extra`, in
+half of that time.
 
-Annotations are no strings here: msgspec would evaluate each of them, which takes 1 ms of a process's first call.
+Annotations are no strings here: msgspec would evaluate each of them, which takes time of a process's first stream.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from ...codecs.lenient import SHALLOW, may_be_large
-from ...records import (
-    ChatCompletion,
-    ChatCompletionMessage,
-    Choice,
-    CompletionTokensDetails,
-    FunctionCall,
-    JsonObject,
-    PromptTokensDetails,
-    ToolCall,
-    Usage,
-)
+from ...records import JsonObject, Usage
 from ...records.chunks import CHOICE_FIELDS, CHUNK_FIELDS, DELTA_FIELDS, ChatCompletionChunk
 from ..error_body import OWN_MARKS
-
-
-class _Function(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    name: str
-    arguments: str
-
-
-class _ToolCall(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
-    function: _Function
-    type: str = "function"
-
-
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
-    """Message. Fields of the type None or tuple[()] take null or an empty list only; others have the tolerant path."""
-
-    role: str
-    content: str | None = None
-    refusal: str | None = None
-    annotations: tuple[()] | None = None
-    tool_calls: list[_ToolCall] | None = None
-    function_call: None = None
-    audio: None = None
-
-
-class _Choice(msgspec.Struct, forbid_unknown_fields=True):
-    index: int
-    message: _Message
-    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | None = None
-    logprobs: None = None
-
-
-class _PromptDetails(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    cached_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-    accepted_prediction_tokens: int | None = None
-    rejected_prediction_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, forbid_unknown_fields=True):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
-class _Reply(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
-    choices: list[_Choice]
-    model: str
-    created: int
-    object: Literal["chat.completion"]
-    usage: _Usage | None = None
-    service_tier: str | None = None
-    system_fingerprint: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Reply).decode
-
-
-def read_reply(data: bytes) -> ChatCompletion | None:
-    """The reply, with `.raw` set; None if it has a field, type or value that `_Reply` does not declare, or no choice.
-
-    Also None for choices with the same index.
-    """
-    try:
-        reply = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    choices = reply.choices
-    if not choices or (len(choices) > 1 and len({choice.index for choice in choices}) < len(choices)):
-        return None
-    completion = ChatCompletion(
-        reply.id,
-        list(map(_choice, choices)),
-        reply.model,
-        reply.created,
-        reply.object,
-        None if reply.usage is None else _usage(reply.usage),
-        reply.service_tier,
-        reply.system_fingerprint,
-    )
-    completion.keep_raw_json(data)
-    return completion
-
-
-def _choice(choice: _Choice) -> Choice:
-    source = choice.message
-    message = ChatCompletionMessage(
-        source.content,
-        source.refusal,
-        [
-            ToolCall(call.id, FunctionCall(call.function.name, call.function.arguments), call.type)
-            for call in source.tool_calls
-        ]
-        if source.tool_calls
-        else None,
-        None,
-        None,
-        None if source.annotations is None else [],
-        role=source.role,
-    )
-    return Choice(choice.index, message, choice.finish_reason)
-
-
-def _usage(usage: _Usage) -> Usage:
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        None if prompt is None else PromptTokensDetails(prompt.cached_tokens, prompt.audio_tokens),
-        None
-        if completion is None
-        else CompletionTokensDetails(
-            completion.reasoning_tokens,
-            completion.audio_tokens,
-            completion.accepted_prediction_tokens,
-            completion.rejected_prediction_tokens,
-        ),
-    )
+from .fast_replies import OpenAIUsage, read_usage
 
 
 @functools.cache
@@ -188,7 +52,7 @@ def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> C
 
 
 class _UsageOfChunk(msgspec.Struct, gc=False):
-    usage: _Usage
+    usage: OpenAIUsage
 
 
 @functools.cache
@@ -199,7 +63,7 @@ def _usage_decoder() -> msgspec.json.Decoder[_UsageOfChunk]:
 def _read_usage(data: bytes) -> Usage | None:
     """A chunk's usage; None if it has fields that OpenAI does not document, which `ChatCompletionChunk` leaves out."""
     try:
-        return _usage(_usage_decoder().decode(data).usage)
+        return read_usage(_usage_decoder().decode(data).usage)
     except msgspec.DecodeError:
         return None
 

@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.codecs.lenient import NotJSONError, ShapeError
-from anycompletion.dialects.openai_chat import fast_decode
+from anycompletion.dialects.openai_chat import fast_chunks
 from anycompletion.dialects.openai_chat.tolerant_chunks import OpenAIErrorInChunk, read_tolerantly
 from anycompletion.dialects.shared import set_cost
-from anycompletion.records import ChatCompletionChunk, Usage
+from anycompletion.records import Usage
+from anycompletion.records.chunks import ChatCompletionChunk
 
 
 def read_fast(data: bytes) -> ChatCompletionChunk | None:
     """One chunk, if the fast path reads it."""
-    return fast_decode.read_chunk(data, fast_decode.chunk_decoder().decode)
+    return fast_chunks.read_chunk(data, fast_chunks.chunk_decoder().decode)
 
 
 def read_chunk(data: bytes) -> ChatCompletionChunk:
@@ -91,7 +92,7 @@ LOGPROBS: list[tuple[str, bool]] = [
 def test_fields_of_log_probabilities_that_openai_does_not_document(logprobs: str, has_other: bool):
     """llama.cpp's token ids would be lost, or OpenAI's log probabilities be decoded twice."""
     data = f'{{"choices":[{{"delta":{{}}}},{{"delta":{{}},"logprobs":{logprobs}}}]}}'.encode()
-    assert fast_decode.has_unknown_logprob_fields(data) is has_other
+    assert fast_chunks.has_unknown_logprob_fields(data) is has_other
 
 
 def test_usage_keeps_unknown_fields():
