@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion.calls import as_chunk
+from anycompletion.calls.reply_chunks import as_chunk
 from anycompletion.records import ChatCompletion
 from anycompletion.streaming.accumulator import accumulated
 
