@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from anycompletion import AsyncCompletion, ToolMessage, UnsupportedParameterError
+from anycompletion.caching import MemoryStore, cached
+from anycompletion.routing import Route
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.tools import RunFinished, RunOutcome, ToolRun, tool
 from support.simulated import MODEL_BY_DIALECT, SIMULATED, WITH_FUNCTIONS
@@ -264,3 +266,69 @@ async def test_thinking_stays_where_ids_of_calls_are_replaced(name: str) -> None
     assert signatures(native)
     assert signatures(sent) == signatures(native)
     assert [warning for warning in outcome.reply.info.warnings if "left out" in warning] == []
+
+
+# --- over routes ------------------------------------------------------------------------------------------------------
+
+OTHERS = {name: THINKING[name][0] if name in THINKING else model for name, model in MODELS.items() if name in SIMULATED}
+
+
+@pytest.mark.parametrize("first", OTHERS)
+async def test_a_run_moves_to_any_format_when_its_target_fails(first: str) -> None:
+    """A target would refuse the thinking or the calls of another one, and a run would fail with its first target."""
+    provider = OTHERS[first].partition("/")[0]
+    for second, model in OTHERS.items():
+        if model.partition("/")[0] == provider:
+            continue
+        looks = Looks()
+        route = Route([OTHERS[first], model])
+        gone = Fault.status(500, provider=provider, skip=1)
+        async with simulated(gone, routes={"any": route}) as (simulator, client):
+            outcome = await client.run_tools(
+                "any", "Look!", [looks.tool], reasoning_effort="high", on_unsupported="warn"
+            )
+        assert (outcome.status, looks.calls) == ("finished", 1), second
+        assert [turn.reply.info.target for turn in outcome.turns] == [OTHERS[first], model]
+        assert [request.provider for request in simulator.requests][0::2] == [provider, model.partition("/")[0]]
+        message = outcome.turns[0].reply.message
+        if message.thinking_blocks or message.reasoning_content or message.reasoning_details:
+            assert any("left out" in warning for warning in outcome.reply.info.warnings) or _same_thinking(
+                first, second
+            )
+
+
+def _same_thinking(first: str, second: str) -> bool:
+    """Whether two targets take each other's thinking: Claude's is signed for all its hosts, and text is text."""
+    return {first, second} <= {"anthropic", "vertex-anthropic", "bedrock"} or second in ("ollama", "openrouter")
+
+
+async def test_a_run_stays_on_the_target_of_its_first_turn() -> None:
+    """The signatures of a run, and its cached prompt, would be lost at the next turn."""
+    looks = Looks()
+    route = Route([MODELS["anthropic"], MODELS["cohere"], MODELS["gemini"]], strategy="least_busy")
+    busy = Fault.status(500, provider="anthropic", times=1)
+    async with simulated(busy, routes={"any": route}) as (simulator, client):
+        outcome = await client.run_tools("any", "Look!", [looks.tool])
+        again = await client.run_tools("any", "Look!", [looks.tool])
+    assert outcome.status == again.status == "finished"
+    for run in (outcome, again):
+        assert len({turn.reply.info.target for turn in run.turns}) == 1
+    assert outcome.turns[0].reply.info.target == MODELS["cohere"]
+    assert [request.provider for request in simulator.requests][:3] == ["anthropic", "cohere", "cohere"]
+
+
+# --- behind the reply cache -------------------------------------------------------------------------------------------
+
+
+@WAYS
+@EVERY_FORMAT
+async def test_a_cached_turn_runs_its_tools_again(name: str, live: bool) -> None:
+    """A run from the cache would have no results, or other ones than those that were stored with its answer."""
+    looks = Looks()
+    cache = cached(MemoryStore())
+    async with simulated(once("3-calls"), middleware=[cache]) as (simulator, client):
+        first = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool]), live)
+        second = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool]), live)
+    assert (len(simulator.requests), looks.calls) == (2, 6)
+    assert all(turn.reply.info.cached for turn in second.turns)
+    assert [message.to_dict() for message in second.messages] == [message.to_dict() for message in first.messages]

@@ -250,7 +250,7 @@ def assistant_blocks(message: AssistantTurn, index: int, report: EncodingReport)
         InvalidRequestError: a call is not a function call.
     """
     path = f"messages[{index}]"
-    thinking = [without_nulls(dict(block)) for block in message.thinking_blocks or ()]
+    thinking = _signed(message, path, report)
     blocks = content_blocks(message.content or [], path, report)
     if message.refusal and not blocks:
         block = text_block(message.refusal, {}, f"{path}.refusal", report)
@@ -258,6 +258,15 @@ def assistant_blocks(message: AssistantTurn, index: int, report: EncodingReport)
     blocks += _calls(message, index, report)
     _warn_of_losses(message, path, report, refusal_sent=message.content in (None, "", []))
     return thinking + _add_to_last_block(blocks, _reply_fields(message.extra, path, report))
+
+
+def _signed(message: AssistantTurn, path: str, report: EncodingReport) -> list[JsonObject]:
+    """The thinking of a message, without blocks that have no signature: models of other vendors sign none."""
+    blocks = [without_nulls(dict(block)) for block in message.thinking_blocks or ()]
+    signed = [block for block in blocks if block.get("type") != "thinking" or "signature" in block]
+    if len(signed) < len(blocks):
+        report.warn(f"{path}.thinking_blocks left out: Anthropic takes only thinking that is signed")
+    return signed
 
 
 def _native_blocks(native: object, path: str) -> list[JsonObject]:

@@ -10,8 +10,8 @@ import pytest
 
 from anycompletion.codecs.aws_eventstream import AwsEvent, AwsEventStreamParser
 from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.testing.formats.anthropic_messages.validate import signature
 from anycompletion.testing.formats.bedrock_converse.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.bedrock_converse.validate import signature
 from anycompletion.testing.formats.wire_format import SimulatedRequest, StreamedResponse, WholeResponse
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"

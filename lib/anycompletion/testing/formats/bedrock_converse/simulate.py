@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from ..anthropic_messages.validate import signature
 from ..faulty_calls import with_call_fault
 from ..json_access import as_dict, as_list, as_text
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import OfferedTool, Prompt, SimulatedReply, TextReply, choose_reply, count_tokens, select_tool
 from ..wire_format import AnyResponse, ErrorSpec, SimulatedRequest, WireFormat
 from . import encode
-from .validate import model_of, signature, validate
+from .validate import model_of, validate
 
 API_KEY = "simulated-bedrock-key"
 

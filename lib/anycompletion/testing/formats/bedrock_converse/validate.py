@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..anthropic_messages.validate import signature  # Claude takes its thinking back at each of its hosts
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
 from ..schema_checks import CLAUDE_SCHEMA
 from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
@@ -56,11 +56,6 @@ def model_of(request: SimulatedRequest) -> str:
     """The model that a request asks; "" for a path of another operation."""
     found = _PATH.fullmatch(request.path)
     return found[1] if found else ""
-
-
-def signature(text: str) -> str:
-    """The simulator's signature of reasoning."""
-    return hashlib.sha256(b"bedrock" + text.encode("utf-8", "replace")).hexdigest()
 
 
 def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
