@@ -4,7 +4,8 @@ Valid responses of every format are mutated, damaged and replaced by noise, and 
 SSE parser, each dialect's decoders and error mapper, and the reader of retry hints. For every input it checks that only
 errors of ours are raised, that errors and replies can be printed, pickled and sent on, that a stream gives the same
 events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. So are the framing of
-HTTP responses (`http1`), and bodies of requests to the endpoint, which must be answered or refused (`endpoint`).
+HTTP responses (`http1`), bodies of requests to the endpoint, which must be answered or refused (`endpoint`), and the
+arguments of tools, which must become a result or an error for the model (`tool_arguments`).
 Finally every text, list and event is made longer and longer: the time must not grow faster than the input.
 
 It prints a table, and for each failure the options that reproduce it; the exit code is 1 when there is a failure.
@@ -45,6 +46,7 @@ from .http1 import HTTP1
 from .seed_types import Seeds, Write, as_event
 from .seeds import SEEDS
 from .subject import Subject, expect
+from .tool_arguments import TOOL_ARGUMENTS
 
 BASE_SECONDS = 1.0
 SECONDS_PER_MEGABYTE = 4.0
@@ -415,6 +417,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "wait hints": Subject(make_hints, check_hints),
     "http": HTTP1,
     "endpoint": ENDPOINT,
+    "tools": TOOL_ARGUMENTS,
 }
 
 

@@ -88,7 +88,9 @@ class RunnableTool(Generic[P, R]):
         self._takes_dict = takes_dict
         self._context_parameter = context_parameter
         self._reader = reader
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(
+            self, function, updated=()
+        )  # without attributes, which may have the names of those above
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function returns."""
@@ -189,14 +191,15 @@ class RunnableTool(Generic[P, R]):
 
 
 def _checked_name(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
-        text = f"name: {name!r:.80} is no name of a tool: 1 to 64 letters, digits, _ and - without accents"
+    if not isinstance(cast("object", name), str) or not re.fullmatch(_NAME, name):
+        text = f"name: {name!r:.80} is no name of a tool, which has 1 to 64 of a-z, A-Z, 0-9, _ and -"
         raise InvalidRequestError(text, param="name")
     return name
 
 
 def _checked_timeout(timeout: float | None) -> float | None:
-    if timeout is not None and (isinstance(timeout, bool) or not timeout > 0):
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and timeout > 0):
         raise InvalidRequestError("timeout: expected seconds, more than 0", param="timeout")
     return timeout
 
