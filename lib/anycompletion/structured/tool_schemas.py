@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
 
 from ..errors import InvalidRequestError
 from ..providers import Provider
 from ..records import ChatRequest, FunctionDefinition, FunctionTool, Tool
 from .requests import with_params
 from .schemas import PreparedSchema, schema_for, strict_tool_problem
+from .schemas.dropped_keywords import with_text
 from .schemas.prepared_schema import support_of
+from .schemas.schema_nodes import as_schema
 from .schemas.schema_rules import SCHEMA_RULES, TOOL_RULES
 
 _MAX_PREPARED = 1_024
 """Tools, each for one provider and model, that are kept."""
+
+_MAX_DEFAULT = 100
+"""Characters of a default that a description may hold."""
 
 _prepared: dict[tuple[int, str, str], tuple[FunctionDefinition, Provider, FunctionTool]] = {}
 """Identity of a definition, provider and model → the definition, the provider, and the tool made for it."""
@@ -57,7 +65,7 @@ def _tool_for(function: FunctionDefinition, provider: Provider, model: str, plac
 
 def _schema(function: FunctionDefinition, provider: Provider, model: str, place: str) -> PreparedSchema:
     dialect, support, own = support_of(provider, model)
-    schema = function.parameters or {}
+    schema = _with_defaults(function.parameters or {})
     if not function.strict:
         strict = None if function.strict is None and support.takes_strict("tool", own) else False
         return schema_for(provider, model, schema, mode="tool", strict=strict)
@@ -68,3 +76,22 @@ def _schema(function: FunctionDefinition, provider: Provider, model: str, place:
     has_own_rules = dialect not in TOOL_RULES and dialect in SCHEMA_RULES
     prepared = schema_for(provider, model, schema, mode="schema" if has_own_rules else "tool", strict=True)
     return PreparedSchema(prepared.schema, strict=True)
+
+
+def _with_defaults(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schema whose descriptions name the defaults, because strict schemas, and some providers, have none."""
+    properties = as_schema(schema.get("properties"))
+    texts = {name: text for name, each in properties.items() if (text := _default_text(as_schema(each))) is not None}
+    described = {
+        name: {**as_schema(properties[name]), "description": with_text(properties[name].get("description"), [text])}
+        for name, text in texts.items()
+    }
+    return {**schema, "properties": {**properties, **described}} if described else schema
+
+
+def _default_text(schema: Mapping[str, Any]) -> str | None:
+    """The default of a property in words; None where there is none, where it is null, and where it is long."""
+    if schema.get("default") is None:
+        return None
+    text = msgspec.json.encode(schema["default"]).decode()
+    return f"default {text}" if len(text) <= _MAX_DEFAULT else None

@@ -160,7 +160,12 @@ class RunningCall:
 
     def _error_outcome(self, error: Exception) -> ToolOutcome:
         if isinstance(error, ToolError) and error.content:
-            return self._content_outcome(result_content(error.content), error)
+            try:
+                content = result_content(error.content)
+            except Exception:  # noqa: BLE001 (as for a value)
+                pass
+            else:
+                return self._content_outcome(content, error)
         name, tool = type(error).__name__, self._tool.name
         # Without the text and the traceback, which may hold a secret or what the model wrote.
         log_tool_event(WARNING, "tool_failed", "tool %s failed with %s", tool, name, tool=tool, error=name)
