@@ -22,6 +22,7 @@ from anycompletion import (
 )
 from anycompletion.batch import read_results
 from anycompletion.testing import FakeProvider
+from anycompletion.tools import RunnableTool, ToolError, tool
 from anycompletion.workers import ChatWorker, complete_many
 
 
@@ -97,3 +98,22 @@ async def synchronous(request: ChatRequest, options: CallOptions, call_next: Any
 
 
 AsyncCompletion(middleware=[synchronous])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+@tool(timeout=5)
+async def double(number: int) -> int:
+    return 2 * number
+
+
+async def tools(client: AsyncCompletion) -> None:
+    await double("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await double(2, 3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await double(value=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    tool(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    tool(timeout="5")(double)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    tool(strikt=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await double.run("call")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.create("openai/gpt-4o", "Hello!", tools=double)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    ChatRequest("openai/gpt-4o", "Hello!", tools=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    RunnableTool.from_schema("double", {}, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    raise ToolError(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
