@@ -180,7 +180,7 @@ async def test_a_result_whose_methods_fail_counts_as_a_failure_of_the_tool() -> 
     assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": "KeyError"}
 
 
-async def test_a_result_that_is_too_long_is_an_error_that_says_its_length() -> None:
+async def test_a_result_that_is_too_long_is_an_error_with_its_length() -> None:
     """A long result would be cut, so that the model takes a part for the whole, or would fill its context."""
     outcome = await within(tool(name="look")(lambda: "x" * 101), max_result_chars=100)
     assert outcome.error is not None
@@ -317,7 +317,7 @@ ARGUMENTS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "at", "expected"), ARGUMENTS.values(), ids=ARGUMENTS)
-async def test_arguments_that_do_not_fit_are_told_with_their_place(text: str, at: str, expected: str) -> None:
+async def test_arguments_that_do_not_fit_are_an_error_with_their_place(text: str, at: str, expected: str) -> None:
     """The model could not correct its call, or the function would get arguments of other types."""
     outcome = await result_of(look, text)
     assert json.loads(str(outcome.content)) == {"error": "invalid arguments", "at": at, "expected": expected}
