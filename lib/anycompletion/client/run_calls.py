@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._boundary import UsageError
+from ..errors import InvalidRequestError
 from ..options import OptionValues, Timeout
 from ..records import ChatCompletion, ChatRequest
 from ..structured.parse import with_refresh
@@ -95,9 +96,11 @@ def tool_run(
         for name in keywords:
             if name in SET_BY_RUN:
                 raise UsageError(f"run_tools has no {name!r}: {SET_BY_RUN[name]}")
+        if (n := keywords.get("n")) is not None and (type(n) is not int or n != 1):
+            raise InvalidRequestError("n: a run has one conversation; leave it out", param="n")
         own = {name: value for name, value in keywords.items() if name in SETTING_NAMES}
         settings, known = checked_settings(own), tool_set(tools)
-        rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES}
+        rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES and name != "n"}
         request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
     finally:
         del keywords
@@ -108,7 +111,6 @@ def tool_run(
 
 
 SET_BY_RUN: Mapping[str, str] = {
-    "n": "a run has one conversation",
     "stream": "read the run by events() or text, and its turns are streamed",
     "functions": "pass them as tools",
     "function_call": "tool_choice has it",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from .._async import Interruptible
-from ..errors import ClientClosedError, ReplyError, ReplyValidationError
+from ..errors import ClientClosedError, CompletionError, ReplyError, ReplyValidationError
 from ..records import ChatCompletion, ChatRequest, Choice, Message, ToolCall
 from ..records.messages import AssistantTurn, ChatCompletionMessage
 from ..run_errors import ToolRunError
@@ -65,6 +65,8 @@ class RunDriver:
         self._is_closed = False
         # --- the turn that goes on ---
         self._reply: ChatCompletion | None = None
+        self._reply_at = 0
+        """Index of its message."""
         self._results: TurnResults | None = None
         """The calls of the reply that have no result; None where there are none."""
         self._calls: list[ToolCall] = []
@@ -129,6 +131,8 @@ class RunDriver:
         self._step = None
         if self._error is None:
             self._error = error
+            if self._answer is not None and isinstance(error, CompletionError):
+                self._answer.explain(error)
 
     # --- steps ---
 
@@ -190,6 +194,7 @@ class RunDriver:
         """Takes the reply of a turn, and decides what comes next."""
         self._limits.add_reply(reply)
         self._requests.preferred_target = reply.info.target or self._requests.preferred_target
+        self._reply_at = len(self.messages)
         self.messages.append(reply.message)
         self._reply = reply
         results = self._transcript.open_turn()
@@ -319,7 +324,7 @@ class RunDriver:
         assert read is not None, "an answer was read"
         if reply.info.cached and not self._calls and self._client.may_refresh:
             # A stored answer that does not fit is asked for anew, which is no re-ask.
-            del self.messages[self.messages.index(reply.message) :]
+            del self.messages[self._reply_at :]
             self._is_refresh, self._step = True, self._ask
             return
         if not self._given:

@@ -24,7 +24,7 @@ class RunRequests:
         self.preferred_target: str | None = None
         """Name of the route's target that answered the last turn."""
         choice = self._first.get("tool_choice")
-        if answer is not None:
+        if answer is not None and answer.is_call:
             self._params["tool_choice"] = answer.choice
         elif choice is not None and "tools" in self._params:
             # What holds longer than the first turn would never let the model answer.
@@ -45,7 +45,8 @@ class RunRequests:
         """
         params: dict[str, Any] = dict(self._first if is_first else self._params)
         if has_to_answer and "tools" in params and not self._cannot_forbid:
-            params["tool_choice"] = "none" if self._answer is None else self._answer.last_choice
+            answer = self._answer
+            params["tool_choice"] = "none" if answer is None or not answer.is_call else answer.last_choice
         sent = [*messages] if self._answer is None else self._answer.with_instruction([*messages])
         request = ChatRequest(self._model, sent, **params)
         request.preferred_target = self.preferred_target

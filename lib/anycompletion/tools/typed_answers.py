@@ -8,7 +8,7 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-from ..errors import InvalidRequestError, ReplyValidationError
+from ..errors import CompletionError, InvalidRequestError, ReplyValidationError
 from ..options import OptionValues
 from ..providers import Provider
 from ..providers.structured_support import StructuredMode, is_model_of
@@ -23,7 +23,7 @@ from ..records import (
 )
 from ..structured import ParsedCompletion
 from ..structured.parse import ProviderLookup, checked_reasks
-from ..structured.reasks import problem_text
+from ..structured.reasks import add_mode_note, problem_text
 from ..structured.reply_type import ReplyType, TypedRequest, reply_type
 from ..structured.requests import ANSWER, instructed, typed_request
 from ..structured.schemas import forces_tool
@@ -53,6 +53,11 @@ class TypedAnswer:
     """Whether the model has to call a tool in each turn, of which `answer` is one."""
 
     @property
+    def is_call(self) -> bool:
+        """Whether the answer is a call of `answer`; otherwise it is a text."""
+        return self.typed.mode == "tool"
+
+    @property
     def choice(self) -> str | Mapping[str, Any]:
         """The `tool_choice` of the turns after the first."""
         if self.typed.request.tool_choice == "none":
@@ -62,8 +67,6 @@ class TypedAnswer:
     @property
     def last_choice(self) -> str | Mapping[str, Any]:
         """The `tool_choice` of a turn that has to answer."""
-        if self.typed.mode != "tool":
-            return "none"
         return {"type": "function", "function": {"name": ANSWER}} if self.is_forced else "auto"
 
     def with_instruction(self, messages: list[Message]) -> list[Message]:
@@ -72,7 +75,7 @@ class TypedAnswer:
 
     def is_answer(self, call: ToolCall) -> bool:
         """Whether a call gives the answer."""
-        return self.typed.mode == "tool" and call.function.name == ANSWER
+        return self.is_call and call.function.name == ANSWER
 
     def try_read(self, reply: ChatCompletion) -> ParsedCompletion[Any] | ReplyValidationError:
         """The last reply with its value, or the error of one that does not fit.
@@ -91,6 +94,10 @@ class TypedAnswer:
             mismatch = ArgumentMismatch(read.path, read.expected)
             return error_outcome(call, invalid_arguments(mismatch), mismatch)
         return ToolOutcome(call, _RECEIVED)
+
+    def explain(self, error: CompletionError) -> None:
+        """Adds to the refusal of a schema what to try."""
+        add_mode_note(error, self.typed)
 
     def problem(self, error: ReplyValidationError) -> UserMessage:
         """What the model gets of a text that does not fit."""

@@ -1,0 +1,238 @@
+"""Tests of tool runs that are left, closed, dropped or cancelled: what goes on ends, and the messages stay valid."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from anycompletion import AsyncCompletion, ClientClosedError, ToolMessage
+from anycompletion.client.client import client_state
+from anycompletion.testing import FakeProvider, tool_call
+from anycompletion.tools import CallStarted, TextDelta, ToolRun
+
+MODEL = "openai/gpt-4o"
+
+
+class Kitchen:
+    """A client, and a tool that never ends by itself."""
+
+    def __init__(self, *replies: Any, latency: float = 0.0) -> None:
+        calls = [tool_call("cook"), tool_call("look")]
+        self.fake = FakeProvider(*(replies or (calls, "Done")), latency=latency)
+        self.client = AsyncCompletion(providers=[self.fake])
+        self.cooking = asyncio.Event()
+        self.ends: list[str] = []
+
+    async def cook(self) -> None:
+        """Cook."""
+        self.cooking.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            self.ends.append("cancelled")
+            raise
+
+    async def look(self) -> str:
+        """Look."""
+        return "good"
+
+    def run(self, **params: Any) -> ToolRun[None]:
+        return self.client.run_tools(MODEL, "Go", [self.cook, self.look], **params)
+
+    async def __aenter__(self) -> Kitchen:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("tool ")} == set()
+        assert not client_state(self.client).tasks
+
+
+def roles(run: ToolRun[Any]) -> str:
+    return "".join(message.role[0] for message in run.messages)
+
+
+async def read_events(run: ToolRun[None]) -> None:
+    async for _ in run.events():
+        pass
+
+
+async def read_turns(run: ToolRun[None]) -> None:
+    async for _ in run:
+        pass
+
+
+async def read_text(run: ToolRun[None]) -> None:
+    async for _ in run.text:
+        pass
+
+
+async def wait(run: ToolRun[None]) -> None:
+    await run
+
+
+READERS = pytest.mark.parametrize("read", [wait, read_turns, read_events, read_text])
+
+
+@READERS
+async def test_cancelling_the_reader_cancels_the_tools(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
+    """Tools would go on for a caller who is gone, or their results be lost."""
+    async with Kitchen() as kitchen:
+        run = kitchen.run()
+        task = asyncio.ensure_future(read(run))
+        await kitchen.cooking.wait()
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert kitchen.ends == ["cancelled"]
+        assert roles(run) == "uat", "the result of the tool that has ended"
+        result = run.messages[-1]
+        assert isinstance(result, ToolMessage)
+        assert result.content == "good"
+        with pytest.raises(ClientClosedError, match="was cancelled"):
+            await run
+        assert run.status is None
+
+
+@READERS
+async def test_closing_ends_what_another_task_reads(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
+    """A service that shuts down would wait for tools and replies, or the reader be cancelled itself."""
+    async with Kitchen() as kitchen:
+        run = kitchen.run()
+        task = asyncio.ensure_future(read(run))
+        await kitchen.cooking.wait()
+        await run.aclose()
+        assert kitchen.ends == ["cancelled"]
+        with pytest.raises(ClientClosedError, match="was closed"):
+            await task
+        assert task.cancelling() == 0
+        with pytest.raises(ClientClosedError, match="was closed"):
+            await run
+
+
+@READERS
+async def test_closing_ends_the_request(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
+    """A request would go on, and be paid for, although nobody wants its reply."""
+    async with Kitchen("late", latency=600) as kitchen:
+        run = kitchen.run()
+        task = asyncio.ensure_future(read(run))
+        while not kitchen.fake.requests:
+            await asyncio.sleep(0.001)
+        await run.aclose()
+        with pytest.raises(ClientClosedError, match="was closed"):
+            await task
+        assert roles(run) == "u"
+
+
+async def test_leaving_the_context_ends_the_run() -> None:
+    """A reader who has seen enough would leave a stream open and tools running."""
+    async with Kitchen() as kitchen:
+        async with kitchen.run() as run:
+            async for event in run.events():
+                if isinstance(event, CallStarted):
+                    await kitchen.cooking.wait()
+                    break
+        assert kitchen.ends == ["cancelled"]
+        assert roles(run) == "uat"
+        with pytest.raises(ClientClosedError):
+            await run
+
+
+async def test_leaving_the_context_closes_the_stream() -> None:
+    """The connection of a stream that is not read would stay open until it is collected."""
+    async with Kitchen(" ".join(["word"] * 5000)) as kitchen:
+        async with kitchen.run() as run:
+            async for event in run.events():
+                assert isinstance(event, TextDelta)
+                break
+        assert kitchen.client.stats().providers["openai"].in_flight == 0
+        assert roles(run) == "u"
+
+
+async def test_dropping_a_run_ends_its_tools() -> None:
+    """A run that is forgotten would go on until its tools end by themselves."""
+    async with Kitchen() as kitchen:
+        run = kitchen.run()
+        events = run.events()
+        assert isinstance(await anext(events), CallStarted)
+        await kitchen.cooking.wait()
+        del run, events
+        gc.collect()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert kitchen.ends == ["cancelled"]
+
+
+async def test_closing_a_finished_run_changes_nothing() -> None:
+    """The outcome would be lost where a run is used as a context manager."""
+    async with Kitchen("Hi") as kitchen:
+        async with kitchen.run() as run:
+            outcome = await run
+        assert (await run) is outcome
+        assert run.status == "finished"
+
+
+async def test_closing_a_run_that_was_never_read_sends_nothing() -> None:
+    """A run that is given up before its start could be read later."""
+    async with Kitchen("Hi") as kitchen:
+        async with kitchen.run() as run:
+            pass
+        with pytest.raises(ClientClosedError, match="was closed"):
+            await run
+        assert kitchen.fake.requests == []
+
+
+async def test_a_tool_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """A caller who cancels would wait as long as a tool wants that ignores it."""
+    monkeypatch.setattr("anycompletion.tools.tool_calling.GRACE", 0.01)
+    entered, released = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        """Go on."""
+        entered.set()
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async with AsyncCompletion(providers=[FakeProvider(tool_call("stubborn"), "Done")]) as client:
+        task = asyncio.ensure_future(wait(client.run_tools(MODEL, "Go", [stubborn])))
+        await entered.wait()
+        with caplog.at_level(logging.WARNING):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert any("did not end" in record.getMessage() for record in caplog.records)
+        released.set()
+        await asyncio.sleep(0)
+
+
+async def test_a_closed_client_ends_its_runs() -> None:
+    """A run would go on to send with a client that is closed."""
+    kitchen = Kitchen([tool_call("look")], "never")
+    run = kitchen.run()
+    turns = aiter(run)
+    assert (await anext(turns)).outcomes[0].content == "good"
+    await kitchen.client.aclose()
+    with pytest.raises(ClientClosedError):
+        await anext(turns)
+    assert roles(run) == "uat"
+
+
+async def test_a_timeout_around_a_read_leaves_valid_messages() -> None:
+    """A caller who waits for an event for a time only would have a conversation that no provider takes."""
+    async with Kitchen() as kitchen:
+        run = kitchen.run()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await run
+        assert (kitchen.ends, roles(run)) == (["cancelled"], "uat")
