@@ -15,10 +15,12 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
-from anycompletion import AsyncCompletion, Message, Messages, ToolMessage, UserMessage
+from anycompletion import AsyncCompletion, ChatRequest, Message, ToolMessage, UserMessage
+from anycompletion.client.run_calls import RunCalls
+from anycompletion.options import OptionValues
 from anycompletion.tools import RunnableTool, tool
 from benchmarks.instant_providers import HELLO, InstantProviders
 from benchmarks.soak.common import MIB, Figure, conclude, resident_bytes
@@ -90,26 +92,52 @@ async def _transcripts(client: AsyncCompletion, function: RunnableTool[..., Any]
         messages += [ToolMessage((await function.run(call)).content, call.id) for call in message.tool_calls]
 
 
-async def overhead(runs: int, calls: int) -> tuple[float, float]:
-    """Microseconds of a call of `create`, and of a turn of a run above it: medians of rounds that take turns."""
-    plain: list[float] = []
-    extra: list[float] = []
+class Overhead(NamedTuple):
+    """Microseconds of CPU: medians of rounds that take turns."""
+
+    create: float
+    """A call of `create` with a tool and the messages of a turn."""
+    above_create: float
+    """What a turn of a run takes above it."""
+    above_call: float
+    """What a turn of a run takes above the same call without the checks of its arguments."""
+
+
+async def overhead(runs: int, calls: int) -> Overhead:
+    """The cost of a turn with so many calls."""
+    times: list[tuple[float, float, float]] = []
     async with _client(InstantProviders(("openai",), scripted("add", _TURNS, calls))) as client:
-        transcripts: Sequence[Messages] = await _transcripts(client, add)
-        asked = runs * len(transcripts)
+        transcripts: Sequence[Sequence[Message]] = await _transcripts(client, add)
+        requests = [ChatRequest(_MODEL, messages, tools=[add.definition]) for messages in transcripts]
+        unchecked = RunCalls(client, client.__dict__["_dispatcher"], OptionValues({}))
+
+        async def created() -> None:
+            for messages in transcripts:
+                await client.create(_MODEL, messages, tools=[add.definition])
+
+        async def called() -> None:
+            for request in requests:
+                await unchecked.complete(request, None, refresh=False)
+
+        async def run() -> None:
+            await client.run_tools(_MODEL, _PROMPT, [add])
+
         for _ in range(_SLICES + 1):
             gc.collect()
-            start = time.process_time()
-            for _ in range(runs):
-                for messages in transcripts:
-                    await client.create(_MODEL, messages, tools=[add.definition])
-            between = time.process_time()
-            for _ in range(runs):
-                await client.run_tools(_MODEL, _PROMPT, [add])
-            end = time.process_time()
-            plain.append((between - start) / asked * 1e6)
-            extra.append(((end - between) - (between - start)) / (runs * _TURNS) * 1e6)
-    return statistics.median(plain[1:]), statistics.median(extra[1:])  # the first round plans the calls
+            times.append((await _timed(created, runs), await _timed(called, runs), await _timed(run, runs)))
+    _, *warm = times
+    return Overhead(
+        statistics.median(create for create, _, _ in warm) / len(transcripts),
+        statistics.median(whole - create for create, _, whole in warm) / _TURNS,
+        statistics.median(whole - call for _, call, whole in warm) / _TURNS,
+    )
+
+
+async def _timed(work: Callable[[], Awaitable[None]], times: int) -> float:
+    start = time.process_time()
+    for _ in range(times):
+        await work()
+    return (time.process_time() - start) / times * 1e6
 
 
 async def slow_tools() -> float:
@@ -140,17 +168,18 @@ async def memory(runs: int, rounds: int) -> float:
 
 def measure(*, short: bool) -> list[Figure]:
     """All figures."""
-    runs = 1 if short else 40
-    one_create, one = asyncio.run(overhead(runs, 1))
-    eight_create, eight = asyncio.run(overhead(runs, 8))
+    runs = 1 if short else 20
+    one, eight = asyncio.run(overhead(runs, 1)), asyncio.run(overhead(runs, 8))
     slow = asyncio.run(slow_tools())
     at_once, rounds = (100, 2) if short else (1_000, 10)
     grown = asyncio.run(memory(at_once, rounds))
     return [
-        Figure("create, with a tool and the messages of a turn with a call", one_create, unit="µs"),
-        Figure("a turn above it, with a call", one, at_most=40, unit="µs", machine=True),
-        Figure("create, with the messages of turns with eight calls", eight_create, unit="µs"),
-        Figure("a turn above it, with eight calls", eight, at_most=110, unit="µs", machine=True),
+        Figure("create, with the messages of a turn with a call", one.create, unit="µs"),
+        Figure("a turn above it, with a call", one.above_create, at_most=40, unit="µs", machine=True),
+        Figure("a turn above a call whose arguments are not checked", one.above_call, unit="µs"),
+        Figure("create, with the messages of turns with eight calls", eight.create, unit="µs"),
+        Figure("a turn above it, with eight calls", eight.above_create, at_most=110, unit="µs", machine=True),
+        Figure("a turn above a call whose arguments are not checked", eight.above_call, unit="µs"),
         Figure("20 calls of a function that blocks for 0.1 s", slow, at_most=0.4, unit="s", machine=True),
         Figure("runs at once", at_once),
         Figure(f"growth of memory in {rounds} rounds of them", grown, at_most=4, unit="MiB", machine=True),
