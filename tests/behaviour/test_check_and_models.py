@@ -16,7 +16,9 @@ from anycompletion import (
     ConfigurationError,
     InvalidRequestError,
     ModelInfo,
+    NotFoundError,
 )
+from anycompletion.testing import FakeProvider
 from support.raw_server import REQUEST, RawServer, answer
 
 pytestmark = pytest.mark.asyncio
@@ -268,3 +270,14 @@ async def test_models_of_an_unknown_provider_are_refused() -> None:
     async with AsyncCompletion() as client:
         with pytest.raises(InvalidRequestError, match="did you mean openai"):
             await client.models("opnai")
+
+
+async def test_a_fake_has_no_list_of_models() -> None:
+    """A test of code that lists models would end in an error of the fake's own server, after all retries."""
+    for provider in ("openai", "anthropic", "cohere", "gemini", "ollama"):
+        fake = FakeProvider("Hi!", name=provider)
+        async with AsyncCompletion(providers=[fake]) as client:
+            with pytest.raises(NotFoundError, match="a FakeProvider has no list of models") as caught:
+                await client.models(provider)
+            assert caught.value.attempts == 1
+            assert (await client.create(f"{provider}/x", "Hello!")).text == "Hi!"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -275,3 +276,22 @@ async def test_keep_text_and_usage_work_as_without_a_route() -> None:
         asked = {"include_usage": True}
         async with client.stream("pair", "Hello!", stream_options=asked) as stream:
             assert [chunk async for chunk in stream][-1].usage is not None
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("cut", [False, True])
+async def test_the_end_of_a_stream_of_several_choices_is_logged_once(
+    provider: str, cut: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logs would count each choice as a call, with a part of the tokens."""
+    caplog.set_level(logging.DEBUG, "anycompletion")
+    first = FakeProvider(lambda request: "a b", name=provider, fault="cut-after-0-events" if cut else None)
+    last = FakeProvider(lambda request: "a b", name="groq")
+    routes = {"pair": Route([f"{provider}/x", "groq/llama"])}
+    client = AsyncCompletion(providers=[first, last], routes=routes, max_retries=0)
+    async with client, client.stream("pair", "Hello!", n=3) as stream:
+        reply = await stream.get_final_completion()
+    records: list[Any] = [record for record in caplog.records if getattr(record, "ac_event", "") == "finished"]
+    assert [record.ac_provider for record in records] == ["groq" if cut else provider]
+    assert reply.usage is not None
+    assert records[0].ac_completion_tokens == reply.usage.completion_tokens == 6

@@ -695,3 +695,16 @@ async def test_closing_the_client_ends_calls_that_wait() -> None:
         await two.client.aclose()
         results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
         assert all(isinstance(each, CompletionError) for each in results)
+
+
+@pytest.mark.parametrize("of_view", [False, True])
+async def test_a_fallback_that_is_no_list_is_refused_with_what_to_write(of_view: bool) -> None:
+    """A caller would have to guess what is wrong with one fallback written as a text."""
+    alone: Any = "groq/llama"
+    async with AsyncCompletion(providers=[FakeProvider("Hi!")]) as client:
+        with pytest.raises(InvalidRequestError, match=r"write a list: fallbacks=\[") as caught:
+            if of_view:
+                client.with_options(fallbacks=alone)
+            else:
+                await client.create("openai/gpt-4o", "Hello!", fallbacks=alone)
+        assert caught.value.param == "fallbacks"

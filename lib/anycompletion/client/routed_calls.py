@@ -25,6 +25,7 @@ from ..routing.routed_chunks import RoutedChunks
 from ..routing.routed_reply import record_first_reply, reply_after, routed_reply
 from ..validation import check_option_values
 from .key_binding import Homes
+from .logged_chunks import visit_chunks
 from .route_planning import RoutePlanner
 from .state import ClientState
 
@@ -87,7 +88,7 @@ class RouteCalls:
         if has_own_total:
             plan = plan.with_timeout(attrs.evolve(plan.timeout, total=limit))
         calls = dispatcher.calls(request, self._options, stream=self._stream, started=started, plan=plan)
-        answer = dispatcher.chunks_of(calls) if self._stream else dispatcher.reply_of(calls)
+        answer = visit_chunks(calls, dispatcher.chunks_of(calls)) if self._stream else dispatcher.reply_of(calls)
         return EncodedVisit(calls, has_own_total, answer)
 
 

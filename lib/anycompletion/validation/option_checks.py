@@ -220,7 +220,8 @@ def _fallbacks(value: Any, param: str) -> Any:
     """A list of models and targets; each is checked where the route is made."""
     given: object = value
     if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
-        refuse(param, f"expected a list of models and RouteTargets, found {type_name(value)}")
+        hint = f"; write a list: {param}=[...]" if isinstance(given, str) else ""
+        refuse(param, f"expected a list of models and RouteTargets, found {type_name(value)}{hint}")
     return cast("object", value) if isinstance(given, (list, tuple)) else tuple(cast("Iterable[object]", given))
 
 

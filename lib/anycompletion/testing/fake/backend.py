@@ -34,6 +34,8 @@ from .replies import FakeAnswer, FakeReply, ReplyDefaults, check_reply, count_ch
 TAG = "x-anycompletion-fake"
 """The header by which the backend finds the call that a request belongs to; it is removed before it is logged."""
 
+_NO_LIST = "a FakeProvider has no list of models"
+
 _MAX_KEPT = 100_000
 """Calls that are kept; beyond that the oldest are dropped."""
 
@@ -160,7 +162,10 @@ class FakeBackend(RequestHandler):
         return ""
 
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
-        pending = self._pending[record.headers.pop(TAG)]
+        tag = record.headers.pop(TAG, None)
+        if tag is None:  # no call, but a request for the list of models
+            return web.json_response({"message": _NO_LIST, "error": {"message": _NO_LIST}}, status=404)
+        pending = self._pending[tag]
         self._log_request(pending, record)
         try:
             delivery = await self._delivery(pending, record)

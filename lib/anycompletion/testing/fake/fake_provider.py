@@ -40,7 +40,7 @@ class FakeProvider:
     Each choice takes one reply, in order, whatever the provider: a request with ``n=3`` takes three. A function that
     comes last answers all further requests. With no replies at all it answers as the simulator does: it repeats the
     last user message, and calls the first tool of the request. Waits between attempts are skipped, except where an
-    error asks for one by `retry_after`.
+    error asks for one by `retry_after`. It has no list of models: `client.models` raises `NotFoundError`.
 
     Args:
         *replies: each is one of these:
