@@ -1,7 +1,7 @@
 """The options with which a route's target is called: its own below those of the call, and no key for another address.
 
 What a call or a view gives for one provider (key, base URL, headers with credentials …) is for the first target of the
-route alone: for another one it would be a key that nobody has meant for it.
+route alone; others would be paid with a key that was not meant for them.
 """
 
 from __future__ import annotations
