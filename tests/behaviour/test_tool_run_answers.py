@@ -124,9 +124,9 @@ async def test_a_choice_of_the_caller_is_kept(params: Any) -> None:
     outcome = await run(MISTRAL, tool_call("minutes", dish="toast"), f"Here it is: {GOOD}", **params)
     assert outcome.parsed == TOAST
     assert [request.tool_choice for request in sent] == [params["tool_choice"]] * 2
-    told = sent[1].messages[0]
-    assert isinstance(told, SystemMessage)
-    assert "calling the tool answer" in str(told.content)
+    instruction = sent[1].messages[0]
+    assert isinstance(instruction, SystemMessage)
+    assert "calling the tool answer" in str(instruction.content)
     assert outcome.messages[0].role == "user", "the instruction is no part of the conversation"
 
 
@@ -269,7 +269,7 @@ async def test_a_cut_or_refused_answer_is_no_value() -> None:
 
 
 async def test_re_asks_are_not_limited_by_turns() -> None:
-    """A run of one turn could not be asked again, although `max_reasks` says so."""
+    """A run of one turn could not be asked again, although `max_reasks` allows it."""
     outcome = await run(OPENAI, BAD, GOOD, max_turns=1, max_reasks=1)
     assert outcome.parsed == TOAST
 
@@ -304,7 +304,7 @@ async def test_answers_of_runs_that_are_read_are_typed(way: str) -> None:
         assert (await read).parsed == TOAST
 
 
-async def test_a_schema_that_the_provider_refuses_says_what_to_try() -> None:
+async def test_a_schema_that_the_provider_refuses_has_what_to_try() -> None:
     """A caller would not know that another mode may work."""
     refusal = BadRequestError("Invalid schema for response_format", param="response_format")
     with pytest.raises(BadRequestError, match='mode="tool" may work'):

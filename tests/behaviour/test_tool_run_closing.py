@@ -18,7 +18,7 @@ from anycompletion.tools import CallStarted, TextDelta, ToolRun
 MODEL = "openai/gpt-4o"
 
 
-class Kitchen:
+class ToolClient:
     """A client, and a tool that never ends by itself."""
 
     def __init__(self, *replies: Any, latency: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class Kitchen:
     def run(self, **params: Any) -> ToolRun[None]:
         return self.client.run_tools(MODEL, "Go", [self.cook, self.look], **params)
 
-    async def __aenter__(self) -> Kitchen:
+    async def __aenter__(self) -> ToolClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -84,15 +84,15 @@ READERS = pytest.mark.parametrize("read", [wait, read_turns, read_events, read_t
 @READERS
 async def test_cancelling_the_reader_cancels_the_tools(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
     """Tools would go on for a caller who is gone, or their results be lost."""
-    async with Kitchen() as kitchen:
-        run = kitchen.run()
+    async with ToolClient() as tools:
+        run = tools.run()
         task = asyncio.ensure_future(read(run))
-        await kitchen.cooking.wait()
+        await tools.cooking.wait()
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert kitchen.ends == ["cancelled"]
+        assert tools.ends == ["cancelled"]
         assert roles(run) == "uat", "the result of the tool that has ended"
         result = run.messages[-1]
         assert isinstance(result, ToolMessage)
@@ -105,12 +105,12 @@ async def test_cancelling_the_reader_cancels_the_tools(read: Callable[[ToolRun[N
 @READERS
 async def test_closing_ends_what_another_task_reads(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
     """A service that shuts down would wait for tools and replies, or the reader be cancelled itself."""
-    async with Kitchen() as kitchen:
-        run = kitchen.run()
+    async with ToolClient() as tools:
+        run = tools.run()
         task = asyncio.ensure_future(read(run))
-        await kitchen.cooking.wait()
+        await tools.cooking.wait()
         await run.aclose()
-        assert kitchen.ends == ["cancelled"]
+        assert tools.ends == ["cancelled"]
         with pytest.raises(ClientClosedError, match="was closed"):
             await task
         assert task.cancelling() == 0
@@ -120,11 +120,11 @@ async def test_closing_ends_what_another_task_reads(read: Callable[[ToolRun[None
 
 @READERS
 async def test_closing_ends_the_request(read: Callable[[ToolRun[None]], Awaitable[None]]) -> None:
-    """A request would go on, and be paid for, although nobody wants its reply."""
-    async with Kitchen("late", latency=600) as kitchen:
-        run = kitchen.run()
+    """A request would go on, and be paid for, although its reply is not wanted."""
+    async with ToolClient("late", latency=600) as tools:
+        run = tools.run()
         task = asyncio.ensure_future(read(run))
-        while not kitchen.fake.requests:
+        while not tools.fake.requests:
             await asyncio.sleep(0.001)
         await run.aclose()
         with pytest.raises(ClientClosedError, match="was closed"):
@@ -134,13 +134,13 @@ async def test_closing_ends_the_request(read: Callable[[ToolRun[None]], Awaitabl
 
 async def test_leaving_the_context_ends_the_run() -> None:
     """A reader who has seen enough would leave a stream open and tools running."""
-    async with Kitchen() as kitchen:
-        async with kitchen.run() as run:
+    async with ToolClient() as tools:
+        async with tools.run() as run:
             async for event in run.events():
                 if isinstance(event, CallStarted):
-                    await kitchen.cooking.wait()
+                    await tools.cooking.wait()
                     break
-        assert kitchen.ends == ["cancelled"]
+        assert tools.ends == ["cancelled"]
         assert roles(run) == "uat"
         with pytest.raises(ClientClosedError):
             await run
@@ -148,33 +148,33 @@ async def test_leaving_the_context_ends_the_run() -> None:
 
 async def test_leaving_the_context_closes_the_stream() -> None:
     """The connection of a stream that is not read would stay open until it is collected."""
-    async with Kitchen(" ".join(["word"] * 5000)) as kitchen:
-        async with kitchen.run() as run:
+    async with ToolClient(" ".join(["word"] * 5000)) as tools:
+        async with tools.run() as run:
             async for event in run.events():
                 assert isinstance(event, TextDelta)
                 break
-        assert kitchen.client.stats().providers["openai"].in_flight == 0
+        assert tools.client.stats().providers["openai"].in_flight == 0
         assert roles(run) == "u"
 
 
 async def test_dropping_a_run_ends_its_tools() -> None:
     """A run that is forgotten would go on until its tools end by themselves."""
-    async with Kitchen() as kitchen:
-        run = kitchen.run()
+    async with ToolClient() as tools:
+        run = tools.run()
         events = run.events()
         assert isinstance(await anext(events), CallStarted)
-        await kitchen.cooking.wait()
+        await tools.cooking.wait()
         del run, events
         gc.collect()
         for _ in range(5):
             await asyncio.sleep(0)
-        assert kitchen.ends == ["cancelled"]
+        assert tools.ends == ["cancelled"]
 
 
 async def test_closing_a_finished_run_changes_nothing() -> None:
     """The outcome would be lost where a run is used as a context manager."""
-    async with Kitchen("Hi") as kitchen:
-        async with kitchen.run() as run:
+    async with ToolClient("Hi") as tools:
+        async with tools.run() as run:
             outcome = await run
         assert (await run) is outcome
         assert run.status == "finished"
@@ -182,12 +182,12 @@ async def test_closing_a_finished_run_changes_nothing() -> None:
 
 async def test_closing_a_run_that_was_never_read_sends_nothing() -> None:
     """A run that is given up before its start could be read later."""
-    async with Kitchen("Hi") as kitchen:
-        async with kitchen.run() as run:
+    async with ToolClient("Hi") as tools:
+        async with tools.run() as run:
             pass
         with pytest.raises(ClientClosedError, match="was closed"):
             await run
-        assert kitchen.fake.requests == []
+        assert tools.fake.requests == []
 
 
 async def test_a_tool_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
@@ -218,21 +218,21 @@ async def test_a_tool_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch,
 
 async def test_a_closed_client_ends_its_runs() -> None:
     """A run would go on to send with a client that is closed."""
-    kitchen = Kitchen([tool_call("look")], "never")
-    run = kitchen.run()
+    tools = ToolClient([tool_call("look")], "never")
+    run = tools.run()
     turns = aiter(run)
     assert (await anext(turns)).outcomes[0].content == "good"
-    await kitchen.client.aclose()
+    await tools.client.aclose()
     with pytest.raises(ClientClosedError):
         await anext(turns)
     assert roles(run) == "uat"
 
 
 async def test_a_timeout_around_a_read_leaves_valid_messages() -> None:
-    """A caller who waits for an event for a time only would have a conversation that no provider takes."""
-    async with Kitchen() as kitchen:
-        run = kitchen.run()
+    """A caller that gives an event a limited time would have a conversation that no provider takes."""
+    async with ToolClient() as tools:
+        run = tools.run()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await run
-        assert (kitchen.ends, roles(run)) == (["cancelled"], "uat")
+        assert (tools.ends, roles(run)) == (["cancelled"], "uat")

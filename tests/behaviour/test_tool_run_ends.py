@@ -39,7 +39,7 @@ MODEL = "openai/gpt-4o"
 async def minutes(dish: str) -> int:
     """How long a dish takes."""
     if dish == "burnt":
-        raise OSError("the kitchen is on fire")
+        raise OSError("the stove is on fire")
     return len(dish)
 
 
@@ -107,9 +107,9 @@ async def test_a_final_answer_is_asked_for_without_tools() -> None:
     assert (outcome.status, outcome.text, outcome.pending) == ("finished", "About 4 minutes", [])
     assert [request.tool_choice for request in sent] == [None, None, "none"]
     assert [len(request.tools or ()) for request in sent] == [1, 1, 1]
-    told = sent[2].messages[-1]
-    assert isinstance(told, ToolMessage)
-    assert "answer with what is known" in str(told.content)
+    result = sent[2].messages[-1]
+    assert isinstance(result, ToolMessage)
+    assert "answer with what is known" in str(result.content)
     assert isinstance(outcome.turns[1].outcomes[0].error, ToolRunError)
 
 

@@ -186,7 +186,7 @@ async def test_all_ways_of_reading_share_one_cursor() -> None:
 
 
 async def test_two_readers_at_a_time_are_refused() -> None:
-    """Two tasks would take events from each other, or fail with an error that says nothing of the run."""
+    """Two tasks would take events from each other, or fail with an error that is not about the run."""
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> str:
@@ -326,7 +326,7 @@ async def test_a_stored_turn_runs_its_tools_again() -> None:
 
 
 async def test_a_slow_reader_slows_the_stream() -> None:
-    """A run would read on while nobody takes its events, so that a long reply fills the memory."""
+    """A run would read on while its events are not taken, so that a long reply fills the memory."""
     pieces: list[int] = []
 
     async def watch(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:

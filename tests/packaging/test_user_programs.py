@@ -161,6 +161,26 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
     "testing_own_code": ("3 passed",),
     "testing_typed_code": ("requests: 4",),
+    "tool_approvals": (
+        "yes: The tool says: deleted",
+        '{"error":"denied","reason":"the user says: not today"}',
+        "pending: ['delete_file'] 1",
+        "resumed: The tool says: deleted (choice 0) 2",
+    ),
+    "tool_run_into_a_type": (
+        "in time: Offer(article='some article', pieces=1)",
+        "max_turns ['stock']",
+        "too late: None",
+    ),
+    "tool_turns_and_events": (
+        "0 ['book'] [None]",
+        "1 [] []",
+        "[book …]",
+        "[book: done, ",
+        "The tool says: table 1 is booked (choice 0) finished True",
+        "text: The tool says: table 1 is booked",
+    ),
+    "tools_of_functions": ('finished True 2 The tool says: {"temperature":21.0}', "called: ['weather']"),
 }
 """Program → parts of its output, in their order."""
 

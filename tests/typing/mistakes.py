@@ -47,6 +47,10 @@ async def calls(client: AsyncCompletion, request: ChatRequest) -> None:
     client.batch([request], mode="tool")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.batch([request], into=int, mode="xml")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     client.batch([request], into=int, validate=len)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    client.run_tools("openai/gpt-4o", "Hello!", [double], max_reasks=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    client.run_tools("openai/gpt-4o", "Hello!", [double], n=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    client.run_tools("openai/gpt-4o", "Hello!", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    client.run_tools("openai/gpt-4o", "Hello!", [double], into=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     read_results("answers.jsonl", into=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
