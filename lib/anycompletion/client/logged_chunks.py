@@ -8,7 +8,7 @@ from ..dialects.base import Chunks
 from ..errors import CompletionError
 from ..logs import log
 from ..records import ReplyInfo, Usage
-from ..records.chunks import latest_usage
+from ..records.latest_usage import latest_usage
 
 
 def visit_chunks(calls: list[Call], chunks: ChunkSource) -> ChunkSource:
