@@ -12,7 +12,7 @@ import typing as _typing
 from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from .auth import Auth, aws_sigv4, header_key
 from .client import AsyncCompletion, ClientOptions
-from .dialects.base import ModelInfo, Target
+from .dialects.base import Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
     APIConnectionError,
@@ -101,7 +101,6 @@ from .records import (
     Messages,
     Part,
     PromptTokensDetails,
-    RateLimitState,
     Record,
     RefusalPart,
     ReplyInfo,
@@ -125,9 +124,11 @@ from .route_errors import AllTargetsFailedError
 __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
+    from .client.model_list import ModelInfo
     from .client.stats import ProviderStats, Stats
     from .middleware import CallNext, Middleware, Reply
     from .records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+    from .records.rate_limit_state import RateLimitState
     from .records.results import Result
     from .run_errors import ToolExecutionError, ToolRunError
     from .streaming import CompletionStream

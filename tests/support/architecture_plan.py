@@ -203,6 +203,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
     "dialects.openai_chat.dialect": {"anycompletion.dialects.openai_chat.stream": _STREAMS},
+    "records.reply_info": {"anycompletion.records.rate_limit_state": "few programs ask for it"},
     "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
     "integrations.otel": {"anycompletion.integrations.otel_tools": "few services have tools"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},

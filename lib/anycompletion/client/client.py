@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._boundary import hides_frames
-from ..dialects.base import ModelInfo, Target
+from ..dialects.base import Target
 from ..errors import CompletionError, ConfigurationError
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
 from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..routing.route import Route
     from ..routing.shared_health import SharedHealth
     from ..streaming import CompletionStream
+    from .model_list import ModelInfo
     from .stats import Stats
 
 

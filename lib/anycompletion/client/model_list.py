@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
 
+from .._value import FrozenValue
 from ..calls import Call
 from ..codecs.json import NotJSONError, loads
 from ..codecs.lenient import optional_int, optional_list, optional_object, optional_str
-from ..dialects.base import ModelInfo
 from ..errors import APIResponseError, CompletionError
 from ..http import MAX_RESPONSE_BYTES, HttpRequest
 from ..records import ChatRequest, JsonObject, ReplyInfo
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from ..dialects.base import ModelListing
 
 _MAX_PAGES = 200
+
+
+@attrs.frozen(eq=False, repr=False)
+class ModelInfo(FrozenValue):
+    """One model of a provider's own list."""
+
+    id: str
+    """The provider's own name, which follows ``provider/`` in calls."""
+    created: int | None
+    """Unix seconds."""
+    owner: str | None
+    """Who offers the model, where the provider lists it."""
+    raw: Any = attrs.field(repr=False)
+    """The provider's JSON for the model."""
 
 
 async def list_models(plan: CallPlan) -> list[ModelInfo]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 import attrs
 import msgspec
 
-from .._value import Declaration, FrozenValue, Value
+from .._value import Declaration, Value
 from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import Headers, HttpRequest, HttpResponse
@@ -245,20 +245,6 @@ class DecoderWithHeaders(Protocol):
     def read_headers(self, headers: Headers) -> None:
         """Called once, before the first event."""
         ...
-
-
-@attrs.frozen(eq=False, repr=False)
-class ModelInfo(FrozenValue):
-    """One model of a provider's own list."""
-
-    id: str
-    """The provider's own name, which follows ``provider/`` in calls."""
-    created: int | None
-    """Unix seconds."""
-    owner: str | None
-    """Who offers the model, where the provider lists it."""
-    raw: Any = attrs.field(repr=False)
-    """The provider's JSON for the model."""
 
 
 class ModelListing(msgspec.Struct, frozen=True, eq=False):

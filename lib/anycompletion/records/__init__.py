@@ -42,7 +42,7 @@ from .messages import (
     UrlCitation,
     UserMessage,
 )
-from .reply_info import RateLimitState, ReplyInfo
+from .reply_info import ReplyInfo
 from .request import (
     PARAM_NAMES,
     ChatRequest,
@@ -89,7 +89,6 @@ __all__ = [
     "Messages",
     "Part",
     "PromptTokensDetails",
-    "RateLimitState",
     "Record",
     "RefusalPart",
     "ReplyInfo",

@@ -8,29 +8,10 @@ from attrs import define, field
 
 from .._value import Value
 from ..http import NO_HEADERS, Headers
-from ..rate_limit_headers import rate_limit_fields
-from .base import Record
 
 if TYPE_CHECKING:
     from ..routing.tried import Tried
-
-
-@define(repr=False, eq=False)
-class RateLimitState(Record):
-    """The rate limits that the provider's headers report; resets are seconds from the reply."""
-
-    limit_requests: int | None = None
-    """Requests allowed in a period of the provider's."""
-    remaining_requests: int | None = None
-    """Requests left."""
-    reset_requests: float | None = None
-    """Seconds until all requests are available again."""
-    limit_tokens: int | None = None
-    """Tokens allowed in a period of the provider's."""
-    remaining_tokens: int | None = None
-    """Tokens left."""
-    reset_tokens: float | None = None
-    """Seconds until all tokens are available again."""
+    from .rate_limit_state import RateLimitState
 
 
 def _no_texts() -> list[str]:
@@ -77,5 +58,6 @@ class ReplyInfo(Value):
     @property
     def rate_limit(self) -> RateLimitState | None:
         """The provider's rate-limit headers, or None if it sent none."""
-        fields = rate_limit_fields(self.headers)
-        return RateLimitState(**fields) if fields else None
+        from .rate_limit_state import rate_limit_state  # noqa: PLC0415 (few programs ask for it)
+
+        return rate_limit_state(self.headers)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from anycompletion.http import Headers
-from anycompletion.records import RateLimitState, ReplyInfo
+from anycompletion.records import ReplyInfo
+from anycompletion.records.rate_limit_state import RateLimitState
 
 LIMITS: list[tuple[dict[str, str], RateLimitState | None]] = [
     ({}, None),
