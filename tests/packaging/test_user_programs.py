@@ -160,7 +160,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
     "testing_own_code": ("3 passed",),
-    "testing_typed_code": ("requests: 4",),
+    "testing_typed_code": ("requests: 4", "turns: 4"),
     "tool_approvals": (
         "yes: The tool says: deleted",
         '{"error":"denied","reason":"the user says: not today"}',

@@ -1,16 +1,23 @@
-"""Tests of code that asks for typed replies: whole, streamed and in batches, with values as fake replies."""
+"""Tests of code that asks for typed replies and runs tools, with values and calls of tools as fake replies."""
 
 import asyncio
 from dataclasses import dataclass
 
 from anycompletion import AsyncCompletion
-from anycompletion.testing import FakeProvider, ParsedReply
+from anycompletion.testing import FakeProvider, ParsedReply, tool_call
+from anycompletion.tools import CallFinished, tool
 
 
 @dataclass
 class Recipe:
     title: str
     minutes: int
+
+
+@tool
+def minutes(dish: str) -> int:
+    """How long a dish takes."""
+    return len(dish)
 
 
 TOAST = Recipe("Toast", 5)
@@ -28,5 +35,19 @@ async def test_parse() -> None:
     print("requests:", len(fake.requests))
 
 
+async def test_tools() -> None:
+    calls = [tool_call("minutes", dish="toast"), tool_call("minutes", dish="soup")]
+    fake = FakeProvider(calls, "5 and 4 minutes", tool_call("minutes", dish="tea"), ParsedReply(TOAST))
+    async with AsyncCompletion(providers=[fake]) as client:
+        outcome = await client.run_tools("openai/gpt-4o", "How long?", [minutes])
+        assert [each.content for each in outcome.turns[0].outcomes] == ["5", "4"]
+        seen: list[object] = []
+        run = client.run_tools("openai/gpt-4o", "How long?", [minutes], into=Recipe, on_event=seen.append)
+        assert (await run).parsed == TOAST
+        assert any(isinstance(event, CallFinished) for event in seen)
+    print("turns:", len(fake.requests))
+
+
 if __name__ == "__main__":
     asyncio.run(test_parse())
+    asyncio.run(test_tools())
