@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ToolMessage, UnsupportedParameterError
+from anycompletion import (
+    AsyncCompletion,
+    ChatCompletion,
+    ChatCompletionMessage,
+    Choice,
+    FunctionCall,
+    ImagePart,
+    ImageUrl,
+    ToolMessage,
+    UnsupportedParameterError,
+)
 from anycompletion.caching import MemoryStore, cached
 from anycompletion.routing import Route
-from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.testing import FakeProvider, Fault, SimulatorServer, tool_call
 from anycompletion.tools import RunFinished, RunOutcome, ToolRun, tool
 from support.simulated import MODEL_BY_DIALECT, SIMULATED, WITH_FUNCTIONS
 
@@ -20,6 +30,7 @@ MODELS = {name: model for name, model in {**SIMULATED, **MODEL_BY_DIALECT}.items
 NAMES = [name for name in MODELS if name in SIMULATED]
 EVERY_FORMAT = pytest.mark.parametrize("name", NAMES)
 WAYS = pytest.mark.parametrize("live", [False, True], ids=["awaited", "events"])
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
 class Looks:
@@ -153,6 +164,56 @@ async def test_the_last_turn_is_an_answer(name: str, live: bool) -> None:
         outcome = await finish(run, live)
     assert (outcome.status, looks.calls, len(simulator.requests)) == ("finished", 0, 2)
     assert "not run" in outcome.text
+
+
+@WAYS
+@EVERY_FORMAT
+async def test_images_that_tools_return_reach_the_model(name: str, live: bool) -> None:
+    """A run would fail with the first screenshot, or the transcript would lose it where results are texts."""
+
+    @tool
+    async def screenshot() -> list[str | ImagePart]:
+        """Takes a screenshot."""
+        return ["Two windows.", ImagePart(ImageUrl(IMAGE))]
+
+    async with simulated(once("2-calls")) as (simulator, client):
+        outcome = await finish(client.run_tools(MODELS[name], "Look!", [screenshot]), live)
+        sent = json.dumps(simulator.requests[1].body)
+    assert (outcome.status, len(simulator.requests)) == ("finished", 2)
+    assert roles(outcome) == ["user", "assistant", "tool", "tool", "assistant"]
+    assert (sent.count(IMAGE.partition(",")[2]), sent.count("Two windows.")) == (2, 2)
+    results = [message for message in outcome.messages if isinstance(message, ToolMessage)]
+    assert [isinstance(part, ImagePart) for result in results for part in result.content] == [False, True] * 2
+
+
+@WAYS
+@EVERY_FORMAT
+async def test_scripted_turns_are_those_of_a_run(name: str, live: bool) -> None:
+    """A test of a program with tools would need replies in each provider's own format."""
+    looks = Looks()
+    together = [tool_call("look", at="the sea"), tool_call("look", at="the hill")]
+    fake = FakeProvider(together, tool_call("look", at="home"), "It rains.", name="*")
+    async with AsyncCompletion(providers=[fake]) as client:
+        outcome = await finish(client.run_tools(MODELS[name], "Look!", [looks.tool]), live)
+    assert (outcome.status, outcome.text, looks.calls) == ("finished", "It rains.", 3)
+    assert [len(turn.calls) for turn in outcome.turns] == [2, 1, 0]
+    assert contents(outcome) == [f"{place}: a lighthouse" for place in ("the sea", "the hill", "home")]
+    assert [len(call.request.messages) for call in fake.requests] == [1, 4, 6]
+
+
+@WAYS
+async def test_a_reply_in_the_older_form_is_answered_in_it(live: bool) -> None:
+    """Servers that reply to tools in the older form would get no result, and be asked again without end."""
+    looks = Looks()
+    message = ChatCompletionMessage(function_call=FunctionCall("look", '{"at": "the hill"}'))
+    fake = FakeProvider(ChatCompletion("1", [Choice(0, message, "function_call")], "m"), "It rains.")
+    async with AsyncCompletion(providers=[fake]) as client:
+        outcome = await finish(client.run_tools("openai/gpt-4o", "Look!", [looks.tool]), live)
+    assert (outcome.status, outcome.text, looks.calls) == ("finished", "It rains.", 1)
+    assert fake.requests[1].body["messages"][1:] == [
+        {"role": "assistant", "function_call": {"name": "look", "arguments": '{"at": "the hill"}'}},
+        {"role": "function", "name": "look", "content": "the hill: a lighthouse"},
+    ]
 
 
 @WAYS

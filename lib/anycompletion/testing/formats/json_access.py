@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, cast
 
 
@@ -39,6 +40,17 @@ def text_of(content: Any) -> str:
     return "\n".join(
         as_text(as_dict(part).get("text")) for part in as_list(content) if as_dict(part).get("type") == "text"
     )
+
+
+def last_result(messages: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last tool result in OpenAI's roles that no message of the assistant follows; None if there is none."""
+    found: dict[str, Any] | None = None
+    for message in messages:
+        if message.get("role") == "assistant":
+            found = None
+        elif message.get("role") in ("tool", "function"):
+            found = message
+    return found
 
 
 def dump(value: Any) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ..faulty_calls import with_call_fault
-from ..json_access import as_dict, as_list, as_text, sse
+from ..json_access import as_dict, as_list, as_text, last_result, sse
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import (
     OfferedTool,
@@ -89,7 +89,7 @@ def read_prompt(body: dict[str, Any]) -> Prompt:
     """What the request asks for."""
     messages = [as_dict(message) for message in as_list(body["messages"])]
     wanted = as_dict(body.get("response_format"))
-    result = messages[-1] if messages[-1]["role"] == "tool" else None
+    result = last_result(messages)
     return Prompt(
         body=body,
         user=_last_text(messages, "user"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....errors import ContentPolicyViolationError, ContextWindowExceededError
 from ..faulty_calls import with_call_fault
-from ..json_access import as_dict, as_list, as_text, sse, text_of
+from ..json_access import as_dict, as_list, as_text, last_result, sse, text_of
 from ..reply_script import ReplyScript, choice_chunks, interleave
 from ..simulated_reply import (
     OfferedTool,
@@ -144,7 +144,7 @@ def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
 def read_prompt(body: dict[str, Any]) -> Prompt:
     """What the request asks for."""
     messages = [as_dict(message) for message in as_list(body.get("messages"))]
-    last = messages[-1]
+    result = last_result(messages)
     wanted = as_dict(body.get("response_format"))
     limit = body.get("max_completion_tokens")
     stop = body.get("stop")
@@ -152,7 +152,7 @@ def read_prompt(body: dict[str, Any]) -> Prompt:
         body=body,
         user=_last_text(messages, "user"),
         assistant=_last_text(messages, "assistant"),
-        result=text_of(last.get("content")) if last.get("role") in ("tool", "function") else None,
+        result=None if result is None else text_of(result.get("content")),
         tool=_tool_to_call(body),
         wants_json=wanted.get("type") in ("json_object", "json_schema"),
         schema=as_dict(wanted.get("json_schema")).get("schema"),
