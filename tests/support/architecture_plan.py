@@ -227,6 +227,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
 """Module or package → what it may import inside functions → why."""
 
 COMPUTED_IMPORTS: dict[str, str] = {
+    "client.list_prices": "an extra that uses the public names, for routes that pick the cheapest target",
     "_later_names": "public names of modules that a plain call does not need",
     "records.tool_definitions": "functions among the tools of a request, which few programs have",
     "providers.registry": "the rows of providers are made when one of them is first needed",

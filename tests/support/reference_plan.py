@@ -197,7 +197,7 @@ SECTIONS = (
     Section(
         "anycompletion.integrations.prices",
         f"{_A}.integrations.prices",
-        ("cost", "PRICE_LISTS"),
+        ("cost", "list_price", "PRICE_LISTS"),
         "Prices from genai-prices: `pip install 'anycompletion[prices]'`.",
     ),
     Section(

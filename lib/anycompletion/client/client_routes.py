@@ -12,6 +12,7 @@ from ..routing.flat_route import FlatRoute, flatten_routes
 from ..routing.route import Route
 from ..routing.shared_health import SharedHealth, SharedTargetHealth, target_digest
 from ..routing.target_health import TargetHealth
+from .list_prices import add_list_prices
 
 _MAX_MODELS = 1000
 """Models of one endpoint whose health is kept: an input file may name a new model in every line."""
@@ -39,6 +40,7 @@ class ClientRoutes:
             unknown = unknown_provider_of(route, providers)
             if unknown is not None:
                 raise ConfigurationError(f"routes[{name!r}]: {unknown}")
+            add_list_prices(route.group, providers)
 
     def health(self, plan: CallPlan) -> TargetHealth:
         """The health of the target (provider, origin, key, model) that calls by this plan go to."""

@@ -16,6 +16,7 @@ from ..routing.target_health import TargetHealth
 from ..routing.tried import TargetState
 from .client_routes import ClientRoutes, unknown_provider_of
 from .key_binding import BOUND_OPTIONS, Homes
+from .list_prices import add_list_prices
 from .planning import plan_call
 from .route_options import Address, TargetSettings, target_settings
 
@@ -84,6 +85,7 @@ class RoutePlanner:
         unknown = unknown_provider_of(route, self._state.providers)
         if unknown is not None:
             raise InvalidRequestError(f"fallbacks: {unknown}", param="fallbacks")
+        add_list_prices(route.group, self._state.providers)
         return route
 
     def planned(self, route: FlatRoute, options: OptionValues, *, stream: bool, model: str = "") -> PlannedRoute:

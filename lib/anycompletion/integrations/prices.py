@@ -1,4 +1,4 @@
-"""Computes what a reply cost from genai-prices' price lists; never uses the network (extra ``prices``).
+"""What replies cost, and models by their lists, as genai-prices has it; never uses the network (extra ``prices``).
 
 https://github.com/pydantic/genai-prices: the lists are part of that package, as of its release. Its updater is not
 started here; an application that wants current prices starts it itself (`genai_prices.UpdatePrices`).
@@ -87,6 +87,31 @@ def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
     return None
 
 
+def list_price(provider: str, model: str) -> tuple[float, float] | None:
+    """What a model costs by its provider's price list, as `RouteTarget` takes it.
+
+    Args:
+        provider: name of a built-in provider.
+        model: the provider's own name of the model.
+
+    Returns:
+        US dollars per million tokens of prompts and of replies, for short prompts; None where they are unknown.
+    """
+    prices = PRICE_LISTS.get(provider)
+    if prices is None:
+        return None
+    try:
+        found = calc_price(Amounts(input_tokens=_LISTED, output_tokens=_LISTED), model, provider_id=prices)
+    except (LookupError, ValueError):
+        return None
+    per_million = 1_000_000 / _LISTED
+    return float(found.input_price) * per_million, float(found.output_price) * per_million
+
+
+_LISTED = 1000
+"""Tokens of which a price is computed: fewer than those from which a list has other prices."""
+
+
 def _date(created: int) -> datetime | None:
     """The time the provider reported; None, which stands for now, where there is none."""
     try:
@@ -120,4 +145,4 @@ _CACHE_WRITES = {
 """genai-prices' name → Anthropic's name of tokens written to a cache; the price depends on the cache's lifetime."""
 
 
-__all__ = ["PRICE_LISTS", "cost"]
+__all__ = ["PRICE_LISTS", "cost", "list_price"]
