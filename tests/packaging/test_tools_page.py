@@ -70,7 +70,7 @@ async def weather(city: str) -> str:
 async def test_the_errors_that_the_model_gets_are_those_of_the_table(
     what: str, call: Any, options: Mapping[str, Any]
 ) -> None:
-    """A reader who tells a model what its errors mean would describe others."""
+    """A reader who explains these errors in a prompt would describe others."""
     (stated,) = (row[1].strip("`") for row in rows("## What the model gets") if row[0] == what)
     async with AsyncCompletion(providers=[FakeProvider(call, "done")]) as client:
         outcome = await client.run_tools("openai/gpt-4o", "Hello!", [weather], **options)
