@@ -128,6 +128,31 @@ def test_a_call_waits_for_a_probe_no_longer_than_its_timeout(stream: bool) -> No
     run(check())
 
 
+@pytest.mark.parametrize(("asked", "timeout"), [(20.0, 5.0), (90.0, 600.0)])
+def test_a_pause_of_a_target_whose_circuit_is_open_ends_a_call_that_has_less_time(asked: float, timeout: float) -> None:
+    """A call would outlast its timeout, or wait for minutes, because its only target failed and asks for a pause."""
+
+    async def check() -> None:
+        def slow_down(request: ChatRequest) -> str:
+            raise RateLimitError("slow down", status_code=429, retry_after=asked)
+
+        fake = FakeProvider(InternalServerError("down", status_code=500), slow_down, latency=1.0)
+        routes = {"route": Route(TARGETS[:1], breaker=CircuitBreaker(failures=1, seconds=2))}
+        async with AsyncCompletion(providers=[fake], routes=routes, max_retries=0) as client:
+            under_way = [asyncio.create_task(client.create("route", "Hello!")) for _ in range(2)]
+            await asyncio.gather(*under_way, return_exceptions=True)
+            assert client.stats().routes["route"][0].state == "open"
+            loop = asyncio.get_running_loop()
+            for stream in (False, True):
+                began = loop.time()
+                with pytest.raises(APIError) as caught:
+                    await client.create("route", "Hello!", timeout=timeout, stream=stream)
+                assert loop.time() == began
+                assert caught.value.retry_after == pytest.approx(asked, abs=2)
+
+    run(check())
+
+
 # --- one error for all ---
 
 

@@ -50,6 +50,8 @@ def none_available(route: FlatRoute, planned: PlannedRoute, retry_after: float |
         error.attempts, error.elapsed, error.partial = 0, None, None
         errors.append(error)
     if len(errors) == 1:
+        if retry_after is not None:
+            errors[0].retry_after = retry_after  # of what the provider has asked for, a part is over
         return errors[0]
     names = "; ".join(
         f"{each.target.name}: {_kind(error)}" for each, error in zip(planned.targets, errors, strict=True)

@@ -18,7 +18,7 @@ from ..calls import Call
 from ..errors import APIError, APITimeoutError, CompletionError
 from ..options import Timeout
 from ..records import ChatRequest, ReplyInfo
-from ..retry_policy import Backoff, has_wait_hint, work_may_have_begun, worth_retrying
+from ..retry_policy import MAX_HINT, Backoff, has_wait_hint, work_may_have_begun, worth_retrying
 from ..validation import validate_request
 from .call_loads import CallLoads
 from .call_time import CallTime
@@ -229,11 +229,15 @@ class RoutedCall:
         return True
 
     async def _wait_for_pause(self, planned: PlannedTarget) -> None:
-        pause = planned.health.cooling_until - asyncio.get_running_loop().time()
-        if pause > 0:
-            error, transport = self._visits.failed.get(planned.target, (None, planned.plan.transport))
-            is_own = error is not None and error.retry_after is None  # a wait as between attempts, which fakes skip
-            await (transport if is_own else planned.plan.transport).pause(pause)
+        now = asyncio.get_running_loop().time()
+        pause, left = planned.health.cooling_until - now, self.time.left(now)
+        if pause <= 0:
+            return
+        if pause > MAX_HINT or (left is not None and pause >= left):  # of an open circuit, or asked for meanwhile
+            raise self._failure(pause)
+        error, transport = self._visits.failed.get(planned.target, (None, planned.plan.transport))
+        is_own = error is not None and error.retry_after is None  # a wait as between attempts, which fakes skip
+        await (transport if is_own else planned.plan.transport).pause(pause)
 
     # --- a visit ---
 
