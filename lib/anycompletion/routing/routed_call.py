@@ -231,13 +231,12 @@ class RoutedCall:
     async def _wait_for_pause(self, planned: PlannedTarget) -> None:
         now = asyncio.get_running_loop().time()
         pause, left = planned.health.cooling_until - now, self.time.left(now)
-        if pause <= 0:
-            return
-        if pause > MAX_HINT or (left is not None and pause >= left):  # of an open circuit, or asked for meanwhile
+        if pause > MAX_HINT or (left is not None and 0 < pause >= left):  # of an open circuit, or asked for meanwhile
             raise self._failure(pause)
-        error, transport = self._visits.failed.get(planned.target, (None, planned.plan.transport))
-        is_own = error is not None and error.retry_after is None  # a wait as between attempts, which fakes skip
-        await (transport if is_own else planned.plan.transport).pause(pause)
+        if pause > 0:
+            error, transport = self._visits.failed.get(planned.target, (None, planned.plan.transport))
+            is_own = error is not None and error.retry_after is None  # a wait as between attempts, which fakes skip
+            await (transport if is_own else planned.plan.transport).pause(pause)
 
     # --- a visit ---
 
