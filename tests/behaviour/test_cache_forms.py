@@ -155,6 +155,7 @@ ODD_CHUNKS = [
     ChatCompletionChunk("id", [ChunkChoice(0, Delta(reasoning_content="why"))], 5, "m", native={"not": "bytes"}),
     ChatCompletionChunk("id", [], 5, "m", prompt_filter_results=[{"a": 1}], extra={"provider": "x"}),
     ChatCompletionChunk("id", [ChunkChoice(0, Delta(), "stop", native_finish_reason="end", extra={"b": 2})], 5, "m"),
+    ChatCompletionChunk("id", [ChunkChoice(0, Delta(), "stop", native_finish_reason="pause", paused=True)], 5, "m"),
 ]
 """Chunks with all kinds of members."""
 

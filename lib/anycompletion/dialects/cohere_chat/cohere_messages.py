@@ -40,6 +40,9 @@ from ..shared import data_url, sendable_fields, without_nulls
 NATIVE = "cohere"
 """The field of `provider_specific_fields` that contains what OpenAI's fields cannot express."""
 
+_EMPTY_RESULT = '""'
+"""An empty text as JSON: Cohere refuses an empty content, and a result may be empty."""
+
 _DETAILS = (None, "auto", "low", "high")
 
 
@@ -120,7 +123,7 @@ class _CohereMessageEncoder:
 
     def _add_result(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
         self._unanswered.pop(call_id, None)
-        native = self._content(content, path, images=False)
+        native = self._content(content, path, images=False) or _EMPTY_RESULT
         turn = {"role": "tool", "tool_call_id": call_id, "content": native}
         self._turns.append(turn | self._extra(extra, path))
 

@@ -517,7 +517,7 @@ def test_legacy_functions_have_one_id_per_pair() -> None:
         calling("function_call_1"),
         {"role": "tool", "tool_call_id": "function_call_1", "content": "2"},
         calling("function_call_3"),
-        {"role": "tool", "tool_call_id": "function_call_3", "content": ""},
+        {"role": "tool", "tool_call_id": "function_call_3", "content": '""'},
     ]
 
 
