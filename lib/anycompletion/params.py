@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-import attrs
-
-from ._value import Declaration
+import msgspec
 
 Support: TypeAlias = Literal["native", "mapped", "fanned_out", "unsupported"]
 """How a provider supports a parameter: as it is, translated, by several requests, or not at all."""
 
 
-@attrs.frozen(eq=False, repr=False)
-class ParamSupport(Declaration):
+class ParamSupport(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """Support for one parameter by a dialect or a provider.
 
     Requests are checked against it before they are encoded; `supported_params` and the documentation's tables show it.

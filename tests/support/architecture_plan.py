@@ -111,10 +111,13 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "msgspec": {
         **dict.fromkeys(
             (
+                "auth",
                 "client.configuration",
                 "client.key_binding",
                 "http",
+                "params",
                 "providers.placeholders",
+                "providers.structured_support",
                 "rate_limit_headers",
                 "redaction",
                 "routing.tried",
