@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion
+from anycompletion import AsyncCompletion, ClientClosedError
 from anycompletion.tools import CallStarted, PendingCall, RunOutcome, ToolContext, ToolRun, TurnFinished, tool
 from faults.harness import client_to
 from support.tool_model import Calls, ToolModel
@@ -136,3 +136,22 @@ async def test_runs_at_the_same_time_do_not_mix() -> None:
     async with ToolModel(calls, calls) as model, client_to(model.url) as client:
         await asyncio.gather(*(one(client, number) for number in range(50)))
         assert not model.problems
+
+
+async def test_an_approval_can_close_its_run() -> None:
+    """A button "stop" beside "yes" and "no" would cancel the task that reads the run, wherever it is by then."""
+    calls: Calls = [("a", "delete", {"path": "/x"})]
+
+    async def approve(_: PendingCall) -> bool:
+        await run.aclose()
+        return True
+
+    async with ToolModel(calls) as model, client_to(model.url) as client:
+        run = client.run_tools("openai/m", "Go!", [delete], approve=approve)
+        with pytest.raises(ClientClosedError):
+            await run
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        assert not task.cancelling()
+        assert [each.role for each in run.messages] == ["user", "assistant"]

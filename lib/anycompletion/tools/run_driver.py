@@ -6,6 +6,7 @@ but the tools of a turn, and the request of a turn that is streamed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -359,12 +360,14 @@ class RunDriver:
             return
         self._is_closed = True
         self._fail(_closed())
-        if self._body is not None:
+        running = self._running
+        # An `approve` that closes its run is no wait that could be ended: its task would be cancelled later.
+        if self._body is not None and not (running is not None and running.is_asking_in(asyncio.current_task())):
             self._body.interrupt()
         if self._stream is not None:
             self._stream.close()
-        if self._running is not None:
-            self._running.cancel()
+        if running is not None:
+            running.cancel()
 
     async def aclose(self) -> None:
         """The same, and waits until the tools have ended."""

@@ -11,10 +11,11 @@ import inspect
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 
+from .._async import running_task
 from ..errors import APITimeoutError, InvalidRequestError
 from ..records import Message, ToolCall
 from ..run_errors import ToolExecutionError
@@ -96,6 +97,8 @@ class TurnCalls:
         """Calls that may run at the same time; 0 until all approvals are there."""
         self._changed = asyncio.Event()
         """Set when a call ends."""
+        self._asking: asyncio.Task[Any] | None = None
+        """The task that waits for a decision about a call."""
         self._failure: BaseException | None = None
         self._closed = False
         self._check(cut)
@@ -127,6 +130,10 @@ class TurnCalls:
         else:
             return False
         return True
+
+    def is_asking_in(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether this task waits for a decision about a call, so that what runs in it now is `approve`."""
+        return task is not None and task is self._asking
 
     def cancel(self) -> None:
         """Cancels the tools that are running; no other is started."""
@@ -183,7 +190,7 @@ class TurnCalls:
         decision = approve(pending_call(checked.call, self._tools, self._turn))
         if not inspect.isawaitable(decision):
             return decision
-        limit = asyncio.timeout(left)
+        limit, self._asking = asyncio.timeout(left), running_task()
         try:
             async with limit:
                 return await decision
@@ -191,6 +198,8 @@ class TurnCalls:
             if limit.expired():
                 raise self._limits.deadline_error() from None
             raise
+        finally:
+            self._asking = None
 
     def _accept(self, index: int, checked: CheckedCall | ToolOutcome, queue: deque[tuple[int, CheckedCall]]) -> None:
         if isinstance(checked, CheckedCall):
