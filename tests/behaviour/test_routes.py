@@ -19,6 +19,8 @@ from anycompletion import (
     AsyncCompletion,
     AuthenticationError,
     BadRequestError,
+    CallNext,
+    CallOptions,
     ChatCompletion,
     ChatRequest,
     CompletionError,
@@ -27,6 +29,7 @@ from anycompletion import (
     ConflictError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
+    EnvKey,
     InternalServerError,
     InvalidRequestError,
     NotFoundError,
@@ -35,13 +38,15 @@ from anycompletion import (
     QuotaExceededError,
     RateLimit,
     RateLimitError,
+    Reply,
     ServiceUnavailableError,
     StreamInterruptedError,
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
+from anycompletion.client import route_planning
 from anycompletion.routing import CircuitBreaker, Route, RouteTarget, TargetState
-from anycompletion.testing import FakeProvider
+from anycompletion.testing import FakeProvider, SimulatorServer
 
 ROUTE = ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]
 MOVES: dict[type[APIError], str] = {
@@ -708,3 +713,45 @@ async def test_a_fallback_that_is_no_list_is_refused_with_what_to_write(of_view:
             else:
                 await client.create("openai/gpt-4o", "Hello!", fallbacks=alone)
         assert caught.value.param == "fallbacks"
+
+
+async def test_a_key_that_is_set_later_brings_its_target_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target without a key would stay left out until the program is started again."""
+    monkeypatch.delenv("LATE_KEY", raising=False)
+    monkeypatch.setattr(route_planning, "_REFUSED_FOR", 0.0)
+    async with SimulatorServer(reply="from the first") as server:
+        first = RouteTarget("openai/gpt-4o", options={"api_key": EnvKey("LATE_KEY")})
+        client = AsyncCompletion(
+            base_urls={"openai": server.base_urls["openai"]},
+            providers=[FakeProvider(answer("from the last"), name="anthropic")],
+            routes={"pair": Route([first, ROUTE[1]])},
+        )
+        async with client:
+            reply = await client.create("pair", "Hello!")
+            assert reply.text == "from the last"
+            assert any("LATE_KEY" in text for text in reply.info.warnings)
+            monkeypatch.setenv("LATE_KEY", server.api_keys["openai"])
+            assert (await client.create("pair", "Hello!")).text == "from the first"
+
+
+async def test_middleware_sees_the_target_of_each_view_and_call() -> None:
+    """What is kept of a target would be that of another call, and a cache would mix the replies of two servers."""
+    seen: list[tuple[str, str | None]] = []
+
+    async def look(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+        target = call_next.target(request, options)
+        seen.append((target.base_url, target.route_digest))
+        return await call_next(request, options)
+
+    fake, urls = FakeProvider(answer("yes")), ("https://one.example/v1", "https://two.example/v1")
+    routes = {"one": Route([ROUTE[0]]), "other": Route(["openai/gpt-4o-mini"])}
+    async with AsyncCompletion(providers=[fake], routes=routes, middleware=[look]) as client:
+        for _ in range(2):
+            await client.create("one", "Hello!")
+            await client.create("other", "Hello!")
+            await client.create("one", "Hello!", base_url=urls[0], api_key="sk-1")
+            await client.with_options(base_url=urls[1], api_key="sk-2").create("one", "Hello!")
+            await client.create("openai/gpt-4o", "Hello!", fallbacks=["openai/gpt-4o-mini"])
+    assert seen[:5] == seen[5:]
+    assert len(set(seen[:5])) == 5
+    assert [url for url, _ in seen[2:4]] == list(urls)

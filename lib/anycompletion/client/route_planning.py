@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,9 @@ from .route_options import Address, TargetSettings, target_settings
 
 if TYPE_CHECKING:
     from .state import ClientState
+
+_REFUSED_FOR = 1.0
+"""Seconds for which a target without a key is left out: its variable may be set later."""
 
 _MAX_ROUTES = 256
 """Routes made of calls' own models and fallbacks that are kept."""
@@ -98,10 +102,10 @@ class RoutePlanner:
             return self._plan_all(route, options, stream=stream)
         key = (route, stream)
         planned = self._planned.get(key)
-        if planned is None:
-            planned = self._plan_all(route, NO_OPTIONS, stream=stream)
-            if not planned.refused:  # a missing key may be set later
-                self._planned[key] = planned
+        if planned is None or (planned.refused and time.monotonic() >= planned.fresh_until):
+            planned = self._planned[key] = self._plan_all(route, NO_OPTIONS, stream=stream)
+            if planned.refused:
+                planned.fresh_until = time.monotonic() + _REFUSED_FOR
         if model and not stream and options is NO_OPTIONS and not planned.refused:
             self.known_replies[model] = planned
         return planned

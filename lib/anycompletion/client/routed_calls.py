@@ -176,19 +176,32 @@ class Router:
         Raises:
             CompletionError: no target can be called.
         """
-        call = self._call(dispatcher, request, options, stream, 0.0, None)
-        if call is None:
-            return None
-        target = call.next_target().plan.target
+        planner, defaults = self.planner, dispatcher.defaults
         checked = options if options is NO_OPTIONS else check_option_values(options)
-        given, state, planner = dispatcher.defaults | checked, dispatcher.state, self.planner
-        providers = dict.fromkeys(planner.provider_of(each, checked)[0].name for each in call.route.targets)
+        route = planner.route_of(request.model, checked)
+        if route is None:
+            return None
+        dispatcher.state.check_alive(needs_loop=not stream)
+        chosen = planner.planned(route, checked, stream=stream).quiet_target()
+        if chosen is None:
+            call = self._call(dispatcher, request, options, stream, 0.0, None)
+            assert call is not None, "it takes a route"
+            chosen = call.next_target()
+        # Targets with other places than those of calls without options are planned for one call.
+        if chosen.shown is None or chosen.shown[0] is not defaults:
+            chosen.shown = (defaults, self._shown(chosen.plan.target, route, dispatcher, checked))
+        return chosen.shown[1]
+
+    def _shown(self, target: Target, route: FlatRoute, dispatcher: VisitDispatcher, options: OptionValues) -> Target:
+        """The target of a call, with what is the same for the whole route."""
+        given, state = dispatcher.defaults | options, dispatcher.state
+        providers = dict.fromkeys(self.planner.provider_of(each, options)[0].name for each in route.targets)
         servers = [state.provider_state(state.providers[name]) for name in providers]
         fallbacks: Sequence[str | RouteTarget] = given.get("fallbacks") or ()
         return attrs.evolve(
             target,
-            route=call.route.name,
-            route_digest=_digest(call.route, servers, given),
+            route=route.name,
+            route_digest=_digest(route, servers, given),
             # Not those of this target: the call may go to another one. The digest has the options of all.
             own_key=given.get("api_key") is not None or any(map(has_secret, fallbacks)),
             extras=TargetExtras(dispatcher.defaults),

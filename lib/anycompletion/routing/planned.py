@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
+from ..dialects.base import Target
 from ..errors import CompletionError
 from ..records import ChatCompletion, ChatRequest
 from .flat_route import FlatRoute, FlatTarget
@@ -19,7 +20,7 @@ from .target_health import TargetHealth
 class PlannedTarget:
     """One target as calls of one client or view go there, with the same key and URL."""
 
-    __slots__ = ("health", "plan", "target", "visit_total")
+    __slots__ = ("health", "plan", "shown", "target", "visit_total")
 
     def __init__(
         self, target: FlatTarget, plan: CallPlan, health: TargetHealth, visit_total: float | None = None
@@ -29,6 +30,8 @@ class PlannedTarget:
         self.health = health
         self.visit_total = visit_total
         """Seconds that a visit may take, where the target has a limit of its own; the plan's total is the call's."""
+        self.shown: tuple[object, Target] | None = None
+        """The place as middleware last saw it, and the defaults of the client or view that it was made for."""
 
 
 class PlannedRoute:
@@ -41,6 +44,7 @@ class PlannedRoute:
         "_strategy",
         "_watched",
         "by_target",
+        "fresh_until",
         "max_repeats",
         "refused",
         "route",
@@ -58,6 +62,8 @@ class PlannedRoute:
         self.route = route
         self.targets = tuple(targets)
         self.refused = tuple(refused)
+        self.fresh_until = 0.0
+        """When it is planned again because of those, by `time.monotonic`."""
         self.by_target = {each.target: each for each in targets}
         self.max_repeats = max(0, max_requests(route, max_retries) - len(self.targets))
         """How often the first visit of a call with the client's `max_retries` may repeat its request by itself."""
