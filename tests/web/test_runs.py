@@ -23,6 +23,7 @@ from anycompletion import (
     Delta,
     InvalidRequestError,
     RateLimitError,
+    ToolCall,
 )
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
@@ -130,6 +131,12 @@ def deltas(chunks: list[Any]) -> list[Any]:
     return [choice["delta"] for chunk in chunks for choice in chunk["choices"] if choice["delta"]]
 
 
+def finished(turn: int, call: ToolCall, content: str, *, failed: bool = False) -> dict[str, Any]:
+    """The event of a call that has ended."""
+    ids = {"call_id": call.id, "name": call.function.name}
+    return {"type": "call_finished", "turn": turn, **ids, "content": content, "failed": failed}
+
+
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
@@ -165,21 +172,16 @@ async def test_calls_and_results_stay_in_the_service(serve: Served, runs: FakeRu
 async def test_a_client_may_see_the_tools(serve: Served, runs: FakeRuns) -> None:
     """A page could not show what a tool does while the user waits."""
     thought = ChatCompletionChunk(choices=[ChunkChoice(0, Delta(reasoning_content="Hmm."))])
-    first, second = tool_call("weather", city="Oslo"), tool_call("closed")
-    async with serve(runs.start([thought, first], second, "It rains."), tools=True) as url:
+    first, second, unknown = tool_call("weather", city="Oslo"), tool_call("closed"), tool_call("open")
+    async with serve(runs.start([thought, first], second, unknown, "It rains."), tools=True) as url:
         chunks = await relayed(url)
     assert [chunk["tool_event"] for chunk in chunks if "tool_event" in chunk] == [
         {"type": "call_started", "turn": 0, "call": first.to_dict()},
-        {
-            "type": "call_finished",
-            "turn": 0,
-            "call_id": first.id,
-            "content": f"{SECRET}: rain in Oslo",
-            "failed": False,
-        },
+        finished(0, first, f"{SECRET}: rain in Oslo"),
         {"type": "call_started", "turn": 1, "call": second.to_dict()},
-        {"type": "call_finished", "turn": 1, "call_id": second.id, "content": "closed on Mondays", "failed": True},
-        {"type": "run_finished", "turn": 2, "status": "finished", "pending": []},
+        finished(1, second, "closed on Mondays", failed=True),
+        finished(2, unknown, '{"error":"unknown tool","tools":["weather","closed","delete"]}', failed=True),
+        {"type": "run_finished", "turn": 3, "status": "finished", "pending": []},
     ]
     assert deltas(chunks)[0] == {"reasoning_content": "Hmm."}
     for chunk in chunks:

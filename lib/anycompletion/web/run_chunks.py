@@ -61,8 +61,10 @@ class RunChunks:
             case CallStarted(call, turn):
                 self._add_tool_event({"type": "call_started", "turn": turn, "call": call.to_dict()})
             case CallFinished(call, outcome, turn):
-                result = {"call_id": call.id, "content": _plain(outcome.content), "failed": outcome.error is not None}
-                self._add_tool_event({"type": "call_finished", "turn": turn, **result})
+                # A call that was refused or denied did not start: this is the first that readers learn of it.
+                result = {"content": _plain(outcome.content), "failed": outcome.error is not None}
+                ids = {"call_id": call.id, "name": call.function.name}
+                self._add_tool_event({"type": "call_finished", "turn": turn, **ids, **result})
             case RunFinished(outcome, turn):
                 pending = [{"id": each.id, "name": each.name, "arguments": each.arguments} for each in outcome.pending]
                 ended = {"status": outcome.status, "pending": pending}
