@@ -13,7 +13,17 @@ import pytest
 
 import anycompletion
 
-EXTRAS = ("botocore", "cyclopts", "google", "opentelemetry", "redis", "rich", "starlette", "throttled")
+EXTRAS = (
+    "botocore",
+    "cyclopts",
+    "docstring_parser",
+    "google",
+    "opentelemetry",
+    "redis",
+    "rich",
+    "starlette",
+    "throttled",
+)
 """Libraries that only extras install."""
 
 EXPENSIVE = (
@@ -24,8 +34,9 @@ EXPENSIVE = (
         "anycompletion.routing",
         "anycompletion.structured",
         "anycompletion.testing",
+        "anycompletion.tools",
     ),
-    *("anycompletion.web", "cattrs"),
+    *("anycompletion.web", "anyio", "cattrs"),
 )
 """Modules whose import takes more than 2 ms and that not every program needs."""
 
@@ -62,6 +73,7 @@ SUB_PACKAGES = (
     "routing",
     "structured",
     "testing",
+    "tools",
     "web",
     "workers",
 )

@@ -26,6 +26,9 @@ _MAX_DEFAULT = 100
 _prepared: dict[tuple[int, str, str], tuple[FunctionDefinition, Provider, FunctionTool]] = {}
 """Identity of a definition, provider and model → the definition, the provider, and the tool made for it."""
 
+_by_content: dict[tuple[bytes, str, str], tuple[Provider, FunctionTool]] = {}
+"""JSON of a definition, provider and model → the provider, and the tool made for it."""
+
 
 def with_tool_schemas(request: ChatRequest, provider: Provider, model: str) -> ChatRequest:
     """A validated request whose tools are in the form that a provider takes.
@@ -52,14 +55,19 @@ def _tool_for(function: FunctionDefinition, provider: Provider, model: str, plac
     known = _prepared.get(key)
     if known is not None and known[0] is function and known[1] is provider:
         return known[2]
+    # Requests that come from another process have definitions of their own.
+    content = msgspec.json.encode((function.name, function.description, function.parameters, function.strict))
+    content_key = (content, provider.name, model)
+    equal = _by_content.get(content_key)
+    if equal is not None and equal[0] is provider:
+        return equal[1]
     prepared = _schema(function, provider, model, place)
-    definition = FunctionDefinition(
-        function.name, function.description, prepared.schema, prepared.strict, extra=function.extra
-    )
-    tool = FunctionTool(definition)
+    tool = FunctionTool(FunctionDefinition(function.name, function.description, prepared.schema, prepared.strict))
     if len(_prepared) >= _MAX_PREPARED:
         _prepared.clear()
+        _by_content.clear()
     _prepared[key] = (function, provider, tool)
+    _by_content[content_key] = (provider, tool)
     return tool
 
 
