@@ -59,6 +59,7 @@ def checked_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequestError("parameters: cannot be written as JSON", param="parameters") from None
     schema = cast("dict[str, Any]", plain)
-    if not isinstance(plain, dict) or schema.get("type", "object") != "object":
+    is_object = isinstance(plain, dict) and schema.get("type", "object") == "object"
+    if not is_object or not isinstance(schema.get("properties", {}), dict):
         raise InvalidRequestError("parameters: expected a JSON Schema of type object", param="parameters")
     return {"type": "object", "properties": {}, **schema}

@@ -73,9 +73,10 @@ class RunnableTool(Generic[P, R]):
         sequential: bool = False,
         needs_approval: bool = False,
     ) -> None:
+        self.name = _checked_name(name)
+        _check_text_and_flag(description, strict)
         if strict and (reason := strict_tool_problem(parameters)) is not None:
             raise InvalidRequestError(f"{name}: strict: its schema cannot be strict: {reason}", param="strict")
-        self.name = _checked_name(name)
         self.description = description
         self.parameters = parameters
         self.definition = FunctionTool(FunctionDefinition(name, description, parameters, strict, portable=True))
@@ -183,7 +184,7 @@ class RunnableTool(Generic[P, R]):
             parameters=schema,
             reader=SchemaReader(schema, drops_nulls=bool(strict)),
             takes_dict=True,
-            strict=bool(strict),
+            strict=False if strict is None else strict,
             timeout=timeout,
             sequential=sequential,
             needs_approval=needs_approval,
@@ -195,6 +196,15 @@ def _checked_name(name: str) -> str:
         text = f"name: {name!r:.80} is no name of a tool, which has 1 to 64 of a-z, A-Z, 0-9, _ and -"
         raise InvalidRequestError(text, param="name")
     return name
+
+
+def _check_text_and_flag(description: object, strict: object) -> None:
+    if description is not None and not isinstance(description, str):
+        raise InvalidRequestError(
+            f"description: expected a text, found {type(description).__name__}", param="description"
+        )
+    if strict is not None and type(strict) is not bool:
+        raise InvalidRequestError("strict: expected True, False or None", param="strict")
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 from anycompletion import ChatRequest, FunctionDefinition, FunctionTool, Provider
 from anycompletion.providers import known_providers, resolve_model
 from anycompletion.structured.tool_schemas import with_tool_schemas
-from anycompletion.tools import tool
+from anycompletion.tools import RunnableTool, tool
 from anycompletion.validation import parse_call
 
 
@@ -95,3 +95,18 @@ def test_a_default_does_not_replace_a_description() -> None:
     asked = tool(docstrings=True)(look)
     properties = (sent(asked.definition, *row("groq/x")).parameters or {})["properties"]
     assert properties["a"]["description"] == "how often (default 3)"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [True, 5, {"pattern": 5}, {"$ref": "#/$defs/Missing"}, {"$ref": "#"}, {"items": [{}]}, {"enum": []}, {"type": 5}],
+    ids=str,
+)
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"])
+def test_odd_schemas_of_servers_raise_nothing(member: Any, model: str) -> None:
+    """A server of tools with a schema that is not quite valid would end every run with an exception."""
+
+    async def call(arguments: dict[str, Any]) -> None: ...
+
+    asked = RunnableTool.from_schema("look", {"properties": {"a": member}}, call)
+    assert (sent(asked.definition, *row(model)).parameters or {})["type"] == "object"

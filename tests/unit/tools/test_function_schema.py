@@ -248,9 +248,10 @@ def test_the_schema_of_a_tool_is_a_copy() -> None:
     [
         ({"type": "array"}, "parameters: expected a JSON Schema of type object"),
         ([], "parameters: expected a JSON Schema of type object"),
+        ({"properties": None}, "parameters: expected a JSON Schema of type object"),
         ({"x": object()}, "parameters: cannot be written as JSON"),
     ],
-    ids=["array", "list", "object"],
+    ids=["array", "list", "no properties", "object"],
 )
 def test_what_is_no_schema_is_refused(schema: Any, text: str) -> None:
     """The provider would refuse every request with the tool."""

@@ -112,6 +112,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no time": ({"timeout": 0}, "timeout", "timeout: expected seconds, more than 0"),
     "time as a text": ({"timeout": "1"}, "timeout", "timeout: expected seconds, more than 0"),
     "time that is no number": ({"timeout": float("nan")}, "timeout", "timeout: expected seconds, more than 0"),
+    "description that is no text": ({"description": 7}, "description", "description: expected a text, found int"),
+    "strict that is no flag": ({"strict": "yes"}, "strict", "strict: expected True, False or None"),
     "strict where it cannot be": (
         {"strict": True},
         "strict",

@@ -72,7 +72,7 @@ class SchemaRestriction:
             case "format":
                 return rules.formats is None or value in rules.formats
             case "pattern":
-                return rules.lookaround or not any(each in value for each in _LOOKAROUND)
+                return rules.lookaround or not any(each in str(value) for each in _LOOKAROUND)
             case _:
                 return True
 
