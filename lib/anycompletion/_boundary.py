@@ -34,6 +34,14 @@ def iteration_error(error: BaseException) -> RuntimeError:
     return replaced
 
 
+def call_plainly(function: Callable[..., T], *args: Any) -> T:
+    """What a function of the caller returns; one of `ITERATION_ENDS` that it raises becomes an ordinary error."""
+    try:
+        return function(*args)
+    except ITERATION_ENDS as error:
+        raise iteration_error(error) from error
+
+
 class UsageError(TypeError):
     """A mistake in the program, such as an unknown keyword; leaves the package as a plain TypeError."""
 

@@ -12,7 +12,7 @@ from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, 
 from anycompletion import CallNext as Next
 from anycompletion import CallOptions as Options
 from anycompletion import ChatRequest as Request
-from anycompletion.testing import FakeProvider
+from anycompletion.testing import FakeProvider, tool_call
 
 Reply = ChatCompletion | CompletionStream
 MODEL = "openai/m"
@@ -83,6 +83,18 @@ async def in_items(client: AsyncCompletion) -> int:
     return len([item async for item in client.parse_stream(MODEL, "Hi.", list[str]).items()])
 
 
+async def by_turns(client: AsyncCompletion) -> int:
+    return len([turn async for turn in client.run_tools(MODEL, "Hi.", [])])
+
+
+async def by_events(client: AsyncCompletion) -> int:
+    return len([event async for event in client.run_tools(MODEL, "Hi.", []).events()])
+
+
+async def in_a_run(client: AsyncCompletion) -> int:
+    return len([piece async for piece in client.run_tools(MODEL, "Hi.", []).text])
+
+
 WAYS: dict[str, Callable[[AsyncCompletion], Awaitable[int]]] = {
     "create": call,
     "stream": read,
@@ -92,6 +104,9 @@ WAYS: dict[str, Callable[[AsyncCompletion], Awaitable[int]]] = {
     "partials": in_parts,
     "items": in_items,
     "batch": batched,
+    "run by turns": by_turns,
+    "run by events": by_events,
+    "text of a run": in_a_run,
 }
 
 
@@ -245,3 +260,26 @@ async def test_a_coroutine_of_a_call_can_be_closed(open_client: Open) -> None:
     running = open_client(wait).create(MODEL, "Hi.")
     running.send(None)
     running.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("function", ["stop_when", "approve"])
+async def test_a_function_of_a_run_that_fails_is_an_error(
+    function: str, kind: type[BaseException], open_client: Open
+) -> None:
+    """A reader would take the events so far for all of a run."""
+
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    def fail(_: object) -> bool:
+        raise kind
+
+    run = open_client(reply=tool_call("look")).run_tools(
+        MODEL, "Hi.", [look], approve_every=True, **{"approve": lambda call: True, function: fail}
+    )
+    with pytest.raises(RuntimeError) as caught:
+        async for _ in run.events():
+            pass
+    assert _as_raised(caught.value, kind)

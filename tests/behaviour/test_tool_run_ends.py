@@ -261,12 +261,13 @@ async def test_a_deadline_ends_a_tool_and_then_the_run() -> None:
         finally:
             cancelled.append(True)
 
-    fake = FakeProvider(tool_call("wait"), "never")
+    fake = FakeProvider("Hi", tool_call("wait"), "never")
     async with AsyncCompletion(providers=[fake]) as client:
-        unfinished = client.run_tools(MODEL, "Go", [wait], deadline=0.05)
-        with pytest.raises(APITimeoutError, match=r"deadline of 0\.05 s") as caught:
+        await client.create(MODEL, "Warm up")
+        unfinished = client.run_tools(MODEL, "Go", [wait], deadline=0.3)
+        with pytest.raises(APITimeoutError, match=r"deadline of 0\.3 s") as caught:
             await unfinished
-    assert (caught.value.phase, cancelled, len(fake.requests)) == ("total", [True], 1)
+    assert (caught.value.phase, cancelled, len(fake.requests)) == ("total", [True], 2)
     assert roles(unfinished.messages) == "uat"
     assert "timed out" in str(unfinished.turns[0].outcomes[0].content)
 

@@ -92,6 +92,7 @@ def tool_run(
         CompletionError: an argument is invalid.
         TypeError: an unknown keyword.
     """
+    rest: Mapping[str, Any]
     try:
         for name in keywords:
             if name in SET_BY_RUN:
@@ -103,7 +104,7 @@ def tool_run(
         rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES and name != "n"}
         request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
     finally:
-        del keywords
+        keywords = rest = {}  # tracebacks have this frame, and keys may be among them
     answer = None
     if "into" in typing:
         answer = typed_answer(dispatcher, request, options, typing)

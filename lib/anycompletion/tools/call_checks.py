@@ -9,7 +9,7 @@ from typing import Any, cast
 import attrs
 
 from ..errors import InvalidRequestError
-from ..records import ToolCall
+from ..records import ChatCompletion, ToolCall
 from .function_schema import ReadArguments
 from .outcomes import LEGACY, ToolOutcome
 from .run_outcomes import Approval, PendingCall
@@ -123,3 +123,12 @@ def with_approved_arguments(checked: CheckedCall, approval: Approval) -> Checked
 def is_foreign_error(error: BaseException | None) -> bool:
     """Whether an outcome's error is an exception that the tool raised, other than one for the model."""
     return error is not None and not isinstance(error, (ToolError, CallError, ArgumentMismatch))
+
+
+_EARLY_ENDS = ("length", "content_filter")
+"""Finish reasons of replies that may end inside a call."""
+
+
+def is_cut(reply: ChatCompletion | None) -> bool:
+    """Whether a reply ended early, at the token limit or by a filter, so that a call in it may be incomplete."""
+    return reply is not None and bool(reply.choices) and reply.choices[0].finish_reason in _EARLY_ENDS

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from .._async import Interruptible
+from .._boundary import call_plainly, iteration_error
 from ..errors import ClientClosedError, CompletionError, ReplyError, ReplyValidationError
-from ..records import ChatCompletion, ChatRequest, Choice, Message, ToolCall
-from ..records.messages import AssistantTurn, ChatCompletionMessage
+from ..records import ChatCompletion, ChatRequest, Message, ToolCall
 from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
 from ..streaming.passed_on import refuse_restarts
 from ..structured import ParsedCompletion
-from .call_checks import cut_call_ids, cut_outcome, pending_call
+from .call_checks import cut_call_ids, cut_outcome, is_cut, pending_call
 from .event_queue import EventQueue
 from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
 from .outcomes import ToolOutcome
@@ -29,7 +29,7 @@ from .run_requests import RunRequests
 from .run_settings import RunSettings
 from .tool_calling import error_outcome
 from .tool_set import ToolSet
-from .transcript import Transcript, TurnResults
+from .transcript import Transcript, TurnResults, stored_reply
 from .turn_calls import TurnCalls
 from .typed_answers import TypedAnswer
 
@@ -116,12 +116,18 @@ class RunDriver:
                 return None
             try:
                 await self._step()
+            except StopAsyncIteration as error:  # of middleware: it would end a reader's loop silently
+                self._fail(iteration_error(error))
+                await self._stop()
             except Exception as error:  # noqa: BLE001 (raised again, after the events before it, and to each reader)
                 if self._is_last and self._requests.gives_choice_up(error):
                     self._step = self._ask
                     continue
                 self._fail(error)
                 await self._stop()
+            except GeneratorExit:  # the reader is dropped, and cannot wait any more
+                self.close()
+                raise
             except BaseException:
                 self._fail(ClientClosedError("this run was cancelled; a new one can go on from its messages"))
                 await self._stop()
@@ -134,6 +140,10 @@ class RunDriver:
             self._error = error
             if self._answer is not None and isinstance(error, CompletionError):
                 self._answer.explain(error)
+            if isinstance(error, ReplyError):
+                error.usage = self._limits.usage
+                if error.partial is not None:
+                    error.partial.info.reasks = self._reasks
 
     # --- steps ---
 
@@ -144,7 +154,7 @@ class RunDriver:
             self._step = self._ask
             return
         self._is_first = False
-        self._reply = _stored_reply(results.message, self._model)
+        self._reply = stored_reply(results.message, self._model)
         self._set_calls(results)
         self._begin_calls()
 
@@ -196,13 +206,14 @@ class RunDriver:
         self._limits.add_reply(reply)
         self._requests.preferred_target = reply.info.target or self._requests.preferred_target
         self._reply_at = len(self.messages)
-        self.messages.append(reply.message)
+        if reply.choices:
+            self.messages.append(reply.message)
         self._reply = reply
         results = self._transcript.open_turn()
         self._set_calls(results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
-        self._limits.add_calls(is_cut=bool(self._calls) and _is_cut(reply))
+        self._limits.add_calls(is_cut=bool(self._calls) and is_cut(reply))
         if self._calls and not self._given and not self._limits.allows_turns:
             self._end_without_turns()
         elif self._calls and self._limits.is_cut_again:
@@ -246,7 +257,7 @@ class RunDriver:
 
     def _leave_open(self, status: RunStatus) -> None:
         """Ends the run with open calls. One in which the reply ended is none that a new run could execute."""
-        cut_ids = cut_call_ids(self._calls) if _is_cut(self._reply) else set[str]()
+        cut_ids = cut_call_ids(self._calls) if is_cut(self._reply) else set[str]()
         cut = self._refuse(lambda call: cut_outcome(call) if call.id in cut_ids else None)
         turn = self._close_turn(cut)
         refused = {outcome.call.id for outcome in turn.outcomes}
@@ -279,7 +290,7 @@ class RunDriver:
             settings=self._settings,
             turn=len(self.turns),
             emit=self._events.add,
-            cut=_is_cut(self._reply),
+            cut=is_cut(self._reply),
             in_order=self._requests.in_order,
             limits=self._limits,
             threads=self._client.threads,
@@ -295,7 +306,7 @@ class RunDriver:
             self._conclude()
         elif self._limits.only_failures:
             self._finish("tool_failures")
-        elif self._settings.stop_when is not None and self._settings.stop_when(turn):
+        elif self._settings.stop_when is not None and call_plainly(self._settings.stop_when, turn):
             self._finish("stopped")
         else:
             self._step = self._ask
@@ -331,15 +342,9 @@ class RunDriver:
         if not self._given:
             self.messages.append(answer.problem(read))
         if self._reasks == answer.max_reasks:
-            raise self._with_run(read)
+            raise read
         self._reasks += 1
         self._step = self._ask
-
-    def _with_run(self, error: ReplyError) -> ReplyError:
-        error.usage = self._limits.usage
-        if error.partial is not None:
-            error.partial.info.reasks = self._reasks
-        return error
 
     def _finish(self, status: RunStatus, pending: Sequence[PendingCall] = ()) -> None:
         assert self._reply is not None, "a run ends after a reply"
@@ -383,15 +388,3 @@ class RunDriver:
 
 def _closed() -> ClientClosedError:
     return ClientClosedError("this run was closed before its end; a new one can go on from its messages")
-
-
-def _stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
-    """The message of a transcript from which a run goes on, as a reply."""
-    if not isinstance(message, ChatCompletionMessage):
-        message = ChatCompletionMessage.from_dict(message.to_dict())
-    return ChatCompletion("", [Choice(0, message, "tool_calls")], model)
-
-
-def _is_cut(reply: ChatCompletion | None) -> bool:
-    """Whether a reply ended early, at the token limit or by a filter, so that a call in it may be incomplete."""
-    return reply is not None and bool(reply.choices) and reply.choices[0].finish_reason in ("length", "content_filter")

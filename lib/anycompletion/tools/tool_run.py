@@ -161,6 +161,7 @@ class RunTurns:
             event = await self._run.next_event(is_live=False)
             if isinstance(event, TurnFinished):
                 return event.outcome
+            del event  # the traceback of a later error has this frame, which must not show it
 
 
 class RunEvents:
@@ -191,3 +192,4 @@ class RunTexts:
             event = await self._run.next_event(is_live=True)
             if isinstance(event, TextDelta):
                 return event.text
+            del event  # the traceback of a later error has this frame, which must not show it

@@ -14,6 +14,9 @@ import attrs
 
 from ..records import (
     AssistantTurn,
+    ChatCompletion,
+    ChatCompletionMessage,
+    Choice,
     FunctionMessage,
     Message,
     TextPart,
@@ -168,3 +171,10 @@ def _messages_of(outcome: ToolOutcome) -> list[Message]:
         return [message]
     others = [part for part in outcome.content if not isinstance(part, TextPart)]
     return [message, UserMessage(others)] if others else [message]
+
+
+def stored_reply(message: AssistantTurn, model: str) -> ChatCompletion:
+    """The message of a transcript from which a run goes on, as a reply."""
+    if not isinstance(message, ChatCompletionMessage):
+        message = ChatCompletionMessage.from_dict(message.to_dict())
+    return ChatCompletion("", [Choice(0, message, "tool_calls")], model)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from .._async import running_task
+from .._boundary import call_plainly
 from ..errors import APITimeoutError, InvalidRequestError
 from ..records import Message, ToolCall
 from ..run_errors import ToolExecutionError
@@ -187,7 +188,7 @@ class TurnCalls:
         approve, left = self._settings.approve, self._limits.time_left()
         if approve is None:
             return None
-        decision = approve(pending_call(checked.call, self._tools, self._turn))
+        decision = call_plainly(approve, pending_call(checked.call, self._tools, self._turn))
         if not inspect.isawaitable(decision):
             return decision
         limit, self._asking = asyncio.timeout(left), running_task()
