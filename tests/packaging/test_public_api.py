@@ -18,6 +18,7 @@ EXTRAS = (
     "cyclopts",
     "docstring_parser",
     "google",
+    "mcp",
     "opentelemetry",
     "redis",
     "rich",
