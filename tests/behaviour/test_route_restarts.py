@@ -31,7 +31,7 @@ from anycompletion import (
 )
 from anycompletion.caching import MemoryStore, cached
 from anycompletion.routing import CircuitBreaker, Route
-from anycompletion.testing import FakeProvider, tool_call
+from anycompletion.testing import FakeProvider, SimulatorServer, tool_call
 from anycompletion.web import aiohttp_sse, chat_completions_app, starlette_sse
 from support.virtual_clock import run
 
@@ -91,6 +91,27 @@ async def test_a_cut_at_every_chunk_begins_anew(events: int, n: int) -> None:
         assert [each.target for each in whole.info.tried] == TARGETS[:2]
         assert isinstance(whole.info.tried[0].error, StreamInterruptedError)
         assert [state.state for state in client.stats().routes["pair"]] == ["open", "closed"]
+
+
+@pytest.mark.parametrize("fault", ["reset", "close", "cut", "error"])
+@pytest.mark.parametrize("events", range(6))
+async def test_over_connections_a_cut_leaves_nothing_open(fault: str, events: int) -> None:
+    """A connection of the cut reply would stay, or the reader would get a part of it after the restart."""
+    async with (
+        SimulatorServer(fault=f"{fault}-after-{events}-events", reply=WHOLE) as one,
+        SimulatorServer(reply="from the second") as two,
+    ):
+        urls = {"openai": one.base_urls["openai"], "groq": two.base_urls["openai"]}
+        keys = {"openai": one.api_keys["openai"], "groq": two.api_keys["openai"]}
+        routes = {"pair": Route(TARGETS[:2], restart_streams=True)}
+        async with AsyncCompletion(base_urls=urls, api_keys=keys, routes=routes, max_retries=0) as client:
+            async with client.stream("pair", "Hello!") as stream:
+                replies, error = await read(stream)
+            assert (replies[-1], error) == ("from the second", None)
+            assert len(replies) <= 2
+            assert all(WHOLE.startswith(each) for each in replies[:-1])
+            assert (len(one.requests), len(two.requests)) == (1, 1)
+            assert [each.in_flight for each in client.stats().providers.values()] == [0, 0]
 
 
 @pytest.mark.parametrize("events", range(2, 6))

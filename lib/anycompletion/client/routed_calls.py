@@ -182,7 +182,8 @@ class Router:
         if route is None:
             return None
         dispatcher.state.check_alive(needs_loop=not stream)
-        chosen = planner.planned(route, checked, stream=stream).quiet_target()
+        is_free = request.preferred_target is None
+        chosen = planner.planned(route, checked, stream=stream).quiet_target() if is_free else None
         if chosen is None:
             call = self._call(dispatcher, request, options, stream, 0.0, None)
             assert call is not None, "it takes a route"
