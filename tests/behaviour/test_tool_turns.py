@@ -27,7 +27,7 @@ def delete(path: str) -> str:
     return f"deleted {path}"
 
 
-async def ended(run: ToolRun[None], way: str) -> RunOutcome[None]:
+async def ended_run(run: ToolRun[None], way: str) -> RunOutcome[None]:
     """The outcome of a run whose turns are streamed or not."""
     if way == "streamed":
         async for _ in run.events():
@@ -56,7 +56,7 @@ BOTH_WAYS = pytest.mark.parametrize("way", ["plain", "streamed"])
 async def test_calls_with_odd_ids_are_answered_one_by_one(turns: Any, way: str) -> None:
     """A provider would refuse the next turn, or one result would be taken for that of another call."""
     async with ToolModel(*turns) as model, client_to(model.url) as client:
-        outcome = await ended(client.run_tools("openai/m", "Go!", [echo]), way)
+        outcome = await ended_run(client.run_tools("openai/m", "Go!", [echo]), way)
         assert outcome.text == "a|b|c"
         assert not model.problems
         warnings = [warning for turn in outcome.turns for warning in turn.reply.info.warnings]
@@ -67,7 +67,7 @@ async def test_calls_with_odd_ids_are_answered_one_by_one(turns: Any, way: str) 
 async def test_legacy_calls_are_answered_in_their_own_form(way: str) -> None:
     """A server that knows only functions would refuse a result of the role tool."""
     async with ToolModel(BY_ID[:1], BY_ID[1:], legacy=True) as model, client_to(model.url) as client:
-        outcome = await ended(client.run_tools("openai/m", "Go!", [echo]), way)
+        outcome = await ended_run(client.run_tools("openai/m", "Go!", [echo]), way)
         assert outcome.text == "a|b"
         assert [each.role for each in outcome.messages] == ["user", *["assistant", "function"] * 2, "assistant"]
         assert not model.problems
@@ -86,17 +86,17 @@ async def test_a_paused_run_goes_on_with_stored_decisions(way: str) -> None:
         return decisions.get(call.id)
 
     async with ToolModel(calls) as model, client_to(model.url) as client:
-        outcome = await ended(client.run_tools("openai/m", "Go!", [echo, delete], approve=approve), way)
+        outcome = await ended_run(client.run_tools("openai/m", "Go!", [echo, delete], approve=approve), way)
         assert outcome.status == "paused"
         assert [(each.id, each.arguments) for each in outcome.pending] == [("b", {"path": "/x"}), ("c", {"path": "/y"})]
         assert [each.role for each in outcome.messages] == ["user", "assistant"]
         decisions = {"b": "keep it"}
-        outcome = await ended(client.run_tools("openai/m", stored(outcome), [echo, delete], approve=approve), way)
+        outcome = await ended_run(client.run_tools("openai/m", stored(outcome), [echo, delete], approve=approve), way)
         assert outcome.status == "paused"
         assert [each.id for each in outcome.pending] == ["c"]
         assert len(model.requests) == 1, "the model was asked without all results"
         decisions = {"c": True}
-        outcome = await ended(client.run_tools("openai/m", stored(outcome), [echo, delete], approve=approve), way)
+        outcome = await ended_run(client.run_tools("openai/m", stored(outcome), [echo, delete], approve=approve), way)
         assert outcome.text == 'a|{"error":"denied","reason":"keep it"}|deleted /y'
         assert not model.problems
 
@@ -155,3 +155,51 @@ async def test_an_approval_can_close_its_run() -> None:
         assert task is not None
         assert not task.cancelling()
         assert [each.role for each in run.messages] == ["user", "assistant"]
+
+
+@BOTH_WAYS
+async def test_a_tool_can_be_a_run_of_its_own_and_ends_with_the_run_that_called_it(way: str) -> None:
+    """The tools of a helper's run would go on after the run of its caller was cancelled."""
+    begun, ended = asyncio.Event(), list[str]()
+
+    async def wait() -> str:
+        """Wait."""
+        begun.set()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.append("inner")
+        return ""
+
+    async with (
+        ToolModel([("a", "ask", {})]) as outer,
+        ToolModel([("a", "wait", {})]) as inner,
+        client_to(outer.url) as client,
+        client_to(inner.url) as other,
+    ):
+
+        async def ask() -> str:
+            """Ask a helper."""
+            try:
+                return (await ended_run(other.run_tools("openai/m", "Help!", [wait]), way)).text
+            finally:
+                ended.append("outer")
+
+        task = asyncio.create_task(ended_run(client.run_tools("openai/m", "Go!", [ask]), way))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert ended == ["inner", "outer"]
+
+
+async def test_a_run_that_was_read_as_events_can_be_awaited_in_the_middle_of_a_turn() -> None:
+    """The calls of the turn would run twice, or their results would be lost."""
+    async with ToolModel(BY_ID) as model, client_to(model.url) as client:
+        run = client.run_tools("openai/m", "Go!", [echo])
+        async for event in run.events():
+            if isinstance(event, CallStarted):
+                break
+        outcome = await run
+        assert outcome.text == "a|b"
+        assert [each.content for each in outcome.turns[0].outcomes] == ["a", "b"]

@@ -37,12 +37,12 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
         tools: the tools of the run.
         cut: whether the reply ended early, inside this call, as far as can be known.
     """
+    if cut:
+        return cut_outcome(call)  # also one that the caller would answer, who does not see that it is incomplete
     name = call.function.name
     tool = tools.runnable.get(name)
     if call.custom is not None or name in tools.foreign or (tool is None and call.type not in ("function", LEGACY)):
         return None
-    if cut:
-        return cut_outcome(call)
     if tool is None:
         return error_outcome(call, unknown_tool(tools.runnable), CallError("there is no tool of this name"))
     return with_arguments(call, tool)

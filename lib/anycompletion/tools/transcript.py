@@ -136,7 +136,6 @@ class Transcript:
                 why = "is the id of an earlier call" if call.id else "is missing"
                 call = attrs.evolve(call, id=unused_call_id(f"call_{at}_{number}", taken))  # noqa: PLW2901
                 warnings.append(f"tool_calls[{number}].id {why}; it was replaced by {call.id}")
-                taken.add(call.id)
             seen.add(call.id)
             unique.append(call)
         return unique

@@ -98,13 +98,23 @@ def test_results_stand_in_the_order_of_the_calls_whenever_they_come() -> None:
         assert transcript.open_turn() is None
 
 
+def test_a_conversation_may_begin_with_open_calls() -> None:
+    """The calls of a conversation without a question would never be answered."""
+    turn = opened(given(asked("a")))
+    assert turn.unanswered == [0]
+
+
 def test_missing_and_repeated_ids_are_replaced_in_calls_and_results() -> None:
     """The result of one call would be taken for that of another, which would never be answered."""
     transcript = given(ASK, asked("a", "", "a", ""), result("a", "first"), result("", "second"))
     turn = opened(transcript)
     assert [each.id for each in turn.calls] == ["a", "call_1_1", "call_1_2", "call_1_3"]
     assert turn.unanswered == [2, 3]
-    assert [each.split(" ")[0] for each in turn.warnings] == [f"tool_calls[{i}].id" for i in (1, 2, 3)]
+    assert turn.warnings == [
+        "tool_calls[1].id is missing; it was replaced by call_1_1",
+        "tool_calls[2].id is the id of an earlier call; it was replaced by call_1_2",
+        "tool_calls[3].id is missing; it was replaced by call_1_3",
+    ]
     add(turn, 3)
     add(turn, 2)
     assert ids(transcript) == ["a", "call_1_1", "call_1_2", "call_1_3"]

@@ -168,6 +168,14 @@ async def test_a_call_that_the_token_limit_cut_does_not_run() -> None:
     assert "token limit" in stage.contents["c"]
 
 
+async def test_a_cut_call_of_a_tool_that_the_caller_answers_is_not_pending() -> None:
+    """A program would execute half a script that the model was still writing."""
+    script = ToolCall("b", type="custom", custom=CustomCall("shell", "rm -r /tmp/x"))
+    stage = await Stage([echo], call("a"), script, cut=True).run()
+    assert list(stage.contents) == ["a", "b"]
+    assert not stage.turn.pending
+
+
 async def test_a_call_of_one_of_our_tools_runs_whatever_its_type() -> None:
     """A server with another word for "function" would stop every run."""
     odd = call("a")
@@ -183,7 +191,7 @@ async def test_a_call_of_one_of_our_tools_runs_whatever_its_type() -> None:
 async def test_arguments_that_cannot_be_read_are_an_error_or_a_pending_call(text: str) -> None:
     """A model could end a run with its arguments."""
     lookup = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object"}}}
-    stage = await Stage([lookup, echo], call("a", arguments=text), call("b", "lookup", text), cut=True).run()
+    stage = await Stage([lookup, echo], call("a", arguments=text), call("b", "lookup", text)).run()
     assert list(stage.contents) == ["a"]
     assert stage.turn.outcomes[0].error is not None
     assert [each.arguments for each in stage.turn.pending] == [{}]
