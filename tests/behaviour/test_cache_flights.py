@@ -25,6 +25,7 @@ from anycompletion import (
     Usage,
 )
 from anycompletion.caching import CacheMiddleware, CacheStore, MemoryStore, SQLiteStore, cached
+from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider
 from support import virtual_clock
 
@@ -60,7 +61,8 @@ class Gate:
 
 def client_of(gate: Gate, cache: CacheMiddleware | None = None) -> AsyncCompletion:
     """A client with a cache around the gate."""
-    return AsyncCompletion(providers=[FakeProvider()], middleware=[cache or cached(MemoryStore()), gate])
+    middleware = [cache or cached(MemoryStore()), gate]
+    return AsyncCompletion(providers=[FakeProvider()], middleware=middleware, routes={"route": Route([MODEL])})
 
 
 async def settle() -> None:
@@ -203,7 +205,8 @@ async def test_each_waiting_call_can_be_cancelled_alone() -> None:
     assert [isinstance(one, asyncio.CancelledError) for one in done] == [True, True, True, True, False, False]
 
 
-def test_each_call_keeps_its_own_total_timeout() -> None:
+@pytest.mark.parametrize("model", [MODEL, "route"])
+def test_each_call_keeps_its_own_total_timeout(model: str) -> None:
     """A call would wait longer than its caller allows, because another one has more time."""
 
     async def main() -> None:
@@ -214,11 +217,11 @@ def test_each_call_keeps_its_own_total_timeout() -> None:
 
             async def ended_after(timeout: float) -> float:
                 with pytest.raises(APITimeoutError) as failed:
-                    await client.create(MODEL, "Hi", timeout=timeout)
+                    await client.create(model, "Hi", timeout=timeout)
                 assert failed.value.phase == "total"
                 return loop.time() - began
 
-            leader = asyncio.create_task(client.create(MODEL, "Hi", timeout=1000))
+            leader = asyncio.create_task(client.create(model, "Hi", timeout=1000))
             await settle()
             times = await asyncio.gather(ended_after(3), ended_after(1), ended_after(2))
             assert times == pytest.approx([3, 1, 2], abs=0.02)

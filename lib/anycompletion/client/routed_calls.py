@@ -191,7 +191,9 @@ class Router:
         # Targets with other places than those of calls without options are planned for one call.
         if chosen.shown is None or chosen.shown[0] is not defaults:
             chosen.shown = (defaults, self._shown(chosen.plan.target, route, dispatcher, checked))
-        return chosen.shown[1]
+        shown, timeout = chosen.shown[1], checked.get("timeout")
+        # The plan of a target is that of calls without options.
+        return shown if timeout is None else attrs.evolve(shown, time_limit=timeout.total)
 
     def _shown(self, target: Target, route: FlatRoute, dispatcher: VisitDispatcher, options: OptionValues) -> Target:
         """The target of a call, with what is the same for the whole route."""
