@@ -165,7 +165,10 @@ class FakeBackend(RequestHandler):
         tag = record.headers.pop(TAG, None)
         if tag is None:  # no call, but a request for the list of models
             return web.json_response({"message": _NO_LIST, "error": {"message": _NO_LIST}}, status=404)
-        pending = self._pending[tag]
+        pending = self._pending.get(tag)
+        if pending is None:  # its call was cancelled while the request was on its way
+            close_connection(request, record)
+            return web.Response()
         self._log_request(pending, record)
         try:
             delivery = await self._delivery(pending, record)

@@ -646,3 +646,17 @@ async def test_views_and_batches_reach_it() -> None:
         assert (await client.send(ChatRequest("openai/x", "Hello"))).text == "Hi"
         async with client.batch([ChatRequest("cohere/x", "Hello"), ChatRequest("groq/x", "Hello")]) as run:
             assert [result.unwrap().text async for result in run] == ["Hi", "Hi"]
+
+
+async def test_a_call_that_is_cancelled_at_any_time_logs_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A test that cancels calls would show tracebacks of the fake's own server."""
+    for stream in (False, True):
+        async with AsyncCompletion(providers=[FakeProvider(lambda request: "Hi!")]) as client:
+            for turns in range(40):
+                call = asyncio.create_task(client.create("openai/gpt-4o", "Hello!", stream=stream))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                call.cancel()
+                await asyncio.wait([call])
+            assert (await client.create("openai/gpt-4o", "Hello!")).text == "Hi!"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
