@@ -238,17 +238,16 @@ async def _value(
 ) -> Any:
     """What the function returns, awaited; one in a thread may return an awaitable as well."""
     if tool.is_async:
-        returned: object = tool.call_function(arguments, context)
-    else:
-        in_thread = ThreadCall(lambda: tool.call_function(arguments, context), threads)
-        try:
-            returned = await in_thread
-        except asyncio.CancelledError:
-            # A function that has ended may not run again when the run is resumed, so its value is kept.
-            if not in_thread.has_returned:
-                if in_thread.has_begun:
-                    text = "the thread of tool %s goes on after its cancellation"
-                    log_tool_event(WARNING, "tool_thread_abandoned", text, tool.name, tool=tool.name)
-                raise
-            returned = in_thread.value
+        return await cast("Awaitable[object]", tool.call_function(arguments, context))
+    in_thread = ThreadCall(lambda: tool.call_function(arguments, context), threads)
+    try:
+        returned: object = await in_thread
+    except asyncio.CancelledError:
+        # A function that has ended may not run again when the run is resumed, so its value is kept.
+        if not in_thread.has_returned:
+            if in_thread.has_begun:
+                text = "the thread of tool %s goes on after its cancellation"
+                log_tool_event(WARNING, "tool_thread_abandoned", text, tool.name, tool=tool.name)
+            raise
+        returned = in_thread.value
     return await cast("Awaitable[object]", returned) if inspect.isawaitable(returned) else returned
