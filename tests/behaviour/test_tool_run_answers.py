@@ -31,6 +31,7 @@ from anycompletion.testing import FakeProvider, ParsedReply, tool_call
 from anycompletion.tools import PendingCall, RunOutcome, tool
 
 OPENAI, CLAUDE, MISTRAL = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/mistral-small"
+OLLAMA = "ollama/qwen3:8b"
 
 
 @dataclass
@@ -83,15 +84,17 @@ def contents(outcome: RunOutcome[Any]) -> list[Any]:
 # --- how it is asked for ---
 
 
-@pytest.mark.parametrize("model", [OPENAI, CLAUDE, "gemini/gemini-3-pro", MISTRAL, "gemini/gemini-2.5-flash"])
+@pytest.mark.parametrize("model", [OPENAI, CLAUDE, "gemini/gemini-3-pro", MISTRAL, "gemini/gemini-2.5-flash", OLLAMA])
 async def test_the_answer_is_a_value(model: str) -> None:
     """A provider that takes no schema beside tools would be sent one, or the answer be read in another way."""
     outcome = await run(model, tool_call("minutes", dish="toast"), ParsedReply(TOAST))
     assert (outcome.parsed, outcome.status, ran) == (TOAST, "finished", ["toast"])
-    has_schema = model not in (MISTRAL, "gemini/gemini-2.5-flash")
+    has_schema = model not in (MISTRAL, "gemini/gemini-2.5-flash", OLLAMA)
     assert tool_names(sent[0]) == (["minutes"] if has_schema else ["minutes", "answer"])
     assert [request.response_format is not None for request in sent] == [has_schema] * 2
-    assert [request.tool_choice for request in sent] == [None if has_schema else "required"] * 2
+    demands = not has_schema and model != OLLAMA  # which cannot, so that the model is asked in words
+    assert [request.tool_choice for request in sent] == ["required" if demands else None] * 2
+    assert isinstance(sent[0].messages[0], SystemMessage) is (model == OLLAMA)
     assert (outcome.turns[-1].calls, outcome.turns[-1].outcomes) == ([], [])
 
 

@@ -161,6 +161,14 @@ async def test_raw_events_have_the_chunks() -> None:
     assert chunks[-1] < next(at for at, event in enumerate(events) if isinstance(event, CallStarted))
 
 
+async def test_a_client_that_keeps_no_texts_has_whole_turns() -> None:
+    """The calls of a streamed turn would be lost with a default that is for plain streams."""
+    async with AsyncCompletion(providers=[FakeProvider(["Hm", *SOUPS], "Done")]) as client:
+        run = client.with_options(keep_text=False).run_tools(MODEL, "How long?", [minutes])
+        assert [short(event) for event in [event async for event in run.events()]][1:6] == EVENTS
+        assert (await run).text == "Done"
+
+
 async def test_text_is_that_of_all_turns() -> None:
     """Text that the model writes before its calls would be lost."""
     fake = FakeProvider(["Wait. ", *SOUPS], "5 and 4")

@@ -52,7 +52,7 @@ class Budget:
     total_tokens: int | None = None
     """Tokens of all requests and replies."""
     cost: float | None = None
-    """US dollars, as `Usage.cost` reports them."""
+    """US dollars, as `Usage.cost` has them: of the provider, or of middleware that sets it."""
     tool_calls: int | None = None
     """Calls of tools that were answered."""
 

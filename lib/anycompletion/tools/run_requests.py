@@ -24,8 +24,8 @@ class RunRequests:
         self.preferred_target: str | None = None
         """Name of the route's target that answered the last turn."""
         choice = self._first.get("tool_choice")
-        if answer is not None and answer.is_call:
-            self._params["tool_choice"] = answer.choice
+        if answer is not None and answer.is_forced:
+            self._params["tool_choice"] = "required"
         elif choice is not None and "tools" in self._params:
             # What holds longer than the first turn would never let the model answer.
             self._params["tool_choice"] = "none" if choice == "none" else "auto"
@@ -45,8 +45,9 @@ class RunRequests:
         """
         params: dict[str, Any] = dict(self._first if is_first else self._params)
         if has_to_answer and "tools" in params and not self._cannot_forbid:
-            answer = self._answer
-            params["tool_choice"] = "none" if answer is None or not answer.is_call else answer.last_choice
+            last = "none" if self._answer is None else self._answer.last_choice
+            if last is not None:
+                params["tool_choice"] = last
         sent = [*messages] if self._answer is None else self._answer.with_instruction([*messages])
         request = ChatRequest(self._model, sent, **params)
         request.preferred_target = self.preferred_target

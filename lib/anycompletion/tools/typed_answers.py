@@ -58,16 +58,11 @@ class TypedAnswer:
         return self.typed.mode == "tool"
 
     @property
-    def choice(self) -> str | Mapping[str, Any]:
-        """The `tool_choice` of the turns after the first."""
-        if self.typed.request.tool_choice == "none":
+    def last_choice(self) -> str | Mapping[str, Any] | None:
+        """The `tool_choice` of a turn that has to answer; None where it is that of the other turns."""
+        if not self.is_call:
             return "none"
-        return "required" if self.is_forced else "auto"
-
-    @property
-    def last_choice(self) -> str | Mapping[str, Any]:
-        """The `tool_choice` of a turn that has to answer."""
-        return {"type": "function", "function": {"name": ANSWER}} if self.is_forced else "auto"
+        return {"type": "function", "function": {"name": ANSWER}} if self.is_forced else None
 
     def with_instruction(self, messages: list[Message]) -> list[Message]:
         """The messages of a request, with the instruction."""
