@@ -87,7 +87,7 @@ async def test_a_rate_limit_that_another_target_absorbs_does_not_slow_a_batch() 
 
 async def test_a_rate_limit_of_all_targets_slows_a_batch() -> None:
     """A batch would go on at full pace although no target takes its requests."""
-    limited = RateLimitError("slow down", retry_after=0.05)
+    limited = RateLimitError("slow down", retry_after=0.5)
     fakes = providers(first=limited, last=limited)
     for fake in fakes:
         fake.add(lambda request: "yes")
@@ -274,6 +274,17 @@ async def test_the_second_target_of_one_provider_gets_nothing_that_is_for_the_fi
     assert all((CLIENT_KEY in headers) == (model == "gpt-4o-mini") for model, headers in sent)
     assert {model for model, _ in sent} == {"gpt-4o", "gpt-4o-mini"}
     assert all(str(each.body["model"]) == "gpt-4o" for each in two.last.requests)
+
+
+async def test_an_api_version_of_the_call_is_for_all_targets_of_its_provider() -> None:
+    """The second deployment of one provider would be asked in another version than the caller needs."""
+    fake = FakeProvider(down, name="azure")
+    route = {"pair": Route(["azure/one", "azure/two"])}
+    urls = {"azure": "https://acme.openai.azure.com"}
+    async with AsyncCompletion(providers=[fake], routes=route, base_urls=urls, max_retries=0) as client:
+        await client.attempt("pair", "Hello!", api_version="2025-04-01-preview")
+        sent = [each for request in fake.requests for each in request.wire]
+        assert [each.query.get("api-version") for each in sent] == ["2025-04-01-preview"] * 2
 
 
 async def test_a_url_of_the_call_does_not_get_the_key_of_a_target(servers: Callable[[Route], TwoServers]) -> None:

@@ -70,7 +70,8 @@ def target_settings(
     if target.index == 0:
         bound, dropped = _at_home(base, own, call, address, home), list[str]()
     else:
-        bound, dropped = _elsewhere(own, base | call)
+        is_same = address.provider.name == home.provider.name
+        bound, dropped = _elsewhere(own, base | call, keeps_version=is_same)
     warnings = tuple(f"{name} left out for {target.name}: it was given for {first}" for name in dropped)
     return TargetSettings(OptionValues(merged | bound), visit_total, warnings)
 
@@ -104,7 +105,9 @@ def _at_home(
     return bound
 
 
-def _elsewhere(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _elsewhere(
+    own: Mapping[str, Any], theirs: Mapping[str, Any], *, keeps_version: bool
+) -> tuple[dict[str, Any], list[str]]:
     """Those of another target: its own, and what is no secret; and the names of what was left out."""
     bound = {name: own[name] for name in BOUND_OPTIONS if name in own}
     dropped: list[str] = []
@@ -118,6 +121,8 @@ def _elsewhere(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[
             dropped += [f"{name}.{each}" for each in texts if each not in bound[name]]
         elif name == "api_key" and isinstance(value, Mapping) and "base_url" not in own:
             bound[name] = value  # keys by provider
+        elif name == "api_version" and keeps_version:
+            bound[name] = value  # of the same provider
         else:
             dropped.append(name)
     return bound, dropped

@@ -117,7 +117,8 @@ class RedisHealth:
     def _work_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._working is None and not self._closed:
             # Without the context of the call that happens to be the one that finds it due.
-            self._working = loop.create_task(self._work(), context=contextvars.Context())
+            working = loop.create_task(self._work(), context=contextvars.Context())
+            self._working = None if working.done() else working  # tasks may run at once
 
     async def _work(self) -> None:
         """Publishes what is new, and reads what others have published if that is due."""
@@ -153,7 +154,8 @@ class RedisHealth:
             found: list[Any] = await redis.eval(_READ, 1, self._key)
         now = asyncio.get_running_loop().time()
         names, left = found[::2], found[1::2]
-        self._open = {name.decode(): now + each / 1000 for name, each in zip(names, left, strict=True)}
+        texts = [name if isinstance(name, str) else name.decode() for name in names]  # as the URL has it
+        self._open = {text: now + each / 1000 for text, each in zip(texts, left, strict=True)}
 
     @property
     def _key(self) -> str:
