@@ -11,6 +11,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import anyio
@@ -88,9 +89,9 @@ class TurnCalls:
         self._conversation: tuple[Message, ...] = results.conversation
         self._outcomes: dict[int, ToolOutcome] = {}
         self._undecided: deque[tuple[int, CheckedCall]] = deque()
-        """Calls whose approval, if they need one, was not asked for."""
+        """Calls whose approval was not asked for."""
         self._ready: deque[tuple[int, CheckedCall]] = deque()
-        """Calls that may run."""
+        """Calls that may run when all approvals are there, in their order from then on."""
         self._foreign: list[PendingCall] = []
         """Calls that the caller has to answer."""
         self._running: dict[int, RunningCall] = {}
@@ -122,12 +123,13 @@ class TurnCalls:
         if self._undecided:
             await self._decide(*self._undecided[0])
             self._undecided.popleft()
-        elif not self._limit:
+            return True
+        if not self._limit:
             self._begin()
+        if self._ready and len(self._running) < self._limit:
+            self._start_next()
         elif self._running:
             await self._wait()
-        elif self._ready:
-            self._start_next()
         else:
             return False
         return True
@@ -159,14 +161,15 @@ class TurnCalls:
             checked = check_call(call, self._tools, cut=call.id in cut_ids)
             if checked is None:
                 self._foreign.append(pending_call(call, self._tools, self._turn))
+            elif isinstance(checked, ToolOutcome):
+                self._finish(index, checked)
+            elif checked.tool.needs_approval or self._settings.approve_every:
+                self._undecided.append((index, checked))
             else:
-                self._accept(index, checked, self._undecided)
+                self._ready.append((index, checked))
 
     async def _decide(self, index: int, checked: CheckedCall) -> None:
-        """Asks for the approval of a call, where it needs one."""
-        if not (checked.tool.needs_approval or self._settings.approve_every):
-            self._ready.append((index, checked))
-            return
+        """Asks for the approval of a call."""
         match decision := await self._decision(checked):
             case True:
                 self._ready.append((index, checked))
@@ -175,7 +178,11 @@ class TurnCalls:
             case str():
                 self._finish(index, denied_outcome(checked.call, decision))
             case Approval():
-                self._accept(index, with_approved_arguments(checked, decision), self._ready)
+                approved = with_approved_arguments(checked, decision)
+                if isinstance(approved, CheckedCall):
+                    self._ready.append((index, approved))
+                else:
+                    self._finish(index, approved)
             case None:
                 self.pending.append(pending_call(checked.call, self._tools, self._turn))
             case _:
@@ -202,23 +209,17 @@ class TurnCalls:
         finally:
             self._asking = None
 
-    def _accept(self, index: int, checked: CheckedCall | ToolOutcome, queue: deque[tuple[int, CheckedCall]]) -> None:
-        if isinstance(checked, CheckedCall):
-            queue.append((index, checked))
-        else:
-            self._finish(index, checked)
-
     def _begin(self) -> None:
-        """Starts the calls, if no approval is missing."""
+        """Lets the calls start, if no approval is missing."""
         self._limit = self._settings.concurrency
         if self.pending:
             self.is_paused = True
             self._ready.clear()
             return
         self.pending = self._foreign
+        self._ready = deque(sorted(self._ready, key=itemgetter(0)))
         if self._in_order or any(checked.tool.sequential for _, checked in self._ready):
             self._limit = 1
-        self._start_next()
 
     # --- running ---
 

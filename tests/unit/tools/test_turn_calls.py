@@ -574,6 +574,24 @@ async def test_with_raise_an_exception_cancels_the_siblings_and_keeps_the_result
     assert stage.events == [">a", ">b", ">c", "<a", ">d"]
 
 
+async def test_the_exception_that_ended_a_turn_is_raised_whenever_it_is_read() -> None:
+    """A slow reader would get the cancellation of a sibling in place of the exception."""
+    gate = Gate()
+
+    async def fail(text: str) -> str:
+        """Fail."""
+        raise ConnectionError(text)
+
+    stage = Stage([gate.wait, fail], call("a", "wait"), call("b", "fail"), on_tool_error="raise")
+    while not stage.events:
+        await stage.turn.advance()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert gate.cancelled == ["a"]
+    with pytest.raises(ToolExecutionError):
+        await stage.run()
+
+
 async def test_with_raise_what_the_model_may_know_is_still_a_result() -> None:
     """A run would end because the model wrote a wrong argument."""
 
