@@ -1,6 +1,7 @@
 """Every recorded request body, passed to the client as a call's arguments, is sent as it was recorded.
 
-Only defaults are added: `STREAM_DEFAULTS` for streams, and the type of a tool that has a function.
+Only defaults are added: `STREAM_DEFAULTS` for streams, the type of a tool that has a function, and an empty reasoning
+for servers that refuse calls without one.
 """
 
 from typing import Any
@@ -93,6 +94,10 @@ def declared(recording: Recording) -> Body:
     if not body.get("stream"):
         body.pop("stream_options", None)
     quirks = traffic.row_of(recording).quirks
+    if quirks.empty_reasoning:
+        calling = [message for message in body.get("messages", ()) if message.get("tool_calls")]
+        for message in calling:
+            message.setdefault(quirks.reasoning, "")
     if body.get("stream") and quirks.include_usage and quirks.stream_options:
         body = {**STREAM_DEFAULTS, **body}
     if body.get("tools"):

@@ -151,6 +151,8 @@ def _adapt_reasoning(wire: JsonObject, path: str, target: Target, quirks: Quirks
             if name in wire:
                 wire[quirks.reasoning] = wire.pop(name)
                 break
+    if quirks.empty_reasoning and quirks.reasoning is not None and wire.get("tool_calls"):
+        wire.setdefault(quirks.reasoning, "")
     if not quirks.reasoning_details:
         _leave_out(wire, "reasoning_details", path, report)
     _leave_out(wire, "thinking_blocks", path, report)

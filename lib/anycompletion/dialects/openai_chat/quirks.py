@@ -20,6 +20,9 @@ class Quirks(DialectQuirks):
     """Send ``stream_options.include_usage`` with streams for which the caller did not set it."""
     reasoning: str | None = None
     """The field in which `reasoning_content` of earlier assistant messages is sent back; None: it is not sent."""
+    empty_reasoning: bool = False
+    """The server refuses calls of earlier assistant messages without reasoning, as other providers' are: it gets an
+    empty one with them."""
     reasoning_details: bool = False
     """Send `reasoning_details` of earlier assistant messages back."""
     extra_content: bool = False

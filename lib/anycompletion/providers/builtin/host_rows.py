@@ -178,7 +178,13 @@ ROWS: tuple[Provider, ...] = (
         key_env=("DEEPSEEK_API_KEY",),
         base_url_env=("DEEPSEEK_API_BASE",),
         request_id_header="x-ds-trace-id",
-        quirks=THINKING_BACK,
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            reasoning="reasoning_content",
+            empty_reasoning=True,
+        ),
         params={
             **COMPATIBLE,
             "n": _ONE,
@@ -290,13 +296,19 @@ ROWS: tuple[Provider, ...] = (
         "https://api.moonshot.ai/v1",
         key_env=("MOONSHOT_API_KEY",),
         base_url_env=("MOONSHOT_API_BASE",),
-        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content", blank_text=False),
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            reasoning="reasoning_content",
+            empty_reasoning=True,
+            blank_text=False,
+        ),
         params={**COMPATIBLE, "thinking": NATIVE},
         rate_limit_scope="key",  # documented: shared by all models
         structured=StructuredSupport("json", lacks=("schema",), thinking_takes_forced_tools=False),
         docs="https://platform.kimi.ai/docs/api/chat",
         unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
-        "tool_choice required not with thinking",
+        "tool_choice required not with thinking; whether they take an empty reasoning_content",
     ),
     Provider(
         "zai",

@@ -20,6 +20,7 @@ from anycompletion.validation.request_checks import build_request
 CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 HELLO = {"role": "user", "content": "Hi"}
 NINE = OpenAICallIdForm("[A-Za-z0-9]{9}", 9)
+NEEDS_REASONING = Quirks(reasoning="reasoning_content", empty_reasoning=True)
 SHORT = OpenAICallIdForm(".{1,40}", 24)
 
 
@@ -264,6 +265,14 @@ EXTENSIONS: list[tuple[Quirks, dict[str, Any], dict[str, Any], list[str]]] = [
         ["tool_calls[0].provider_specific_fields"],
     ),
     (Quirks(reasoning="reasoning"), {"reasoning": "r"}, {"reasoning": "r"}, []),
+    (NEEDS_REASONING, {"tool_calls": [CALL]}, {"tool_calls": [CALL], "reasoning_content": ""}, []),
+    (
+        NEEDS_REASONING,
+        {"tool_calls": [CALL], "reasoning": "r"},
+        {"tool_calls": [CALL], "reasoning_content": "r"},
+        [],
+    ),
+    (NEEDS_REASONING, {"refusal": None}, {}, []),
     (Quirks(reasoning="reasoning_content"), {"reasoning": "r"}, {"reasoning_content": "r"}, []),
     (
         Quirks(reasoning="reasoning_content"),
