@@ -20,10 +20,12 @@ from anycompletion import (
     Reply,
     StreamInterruptedError,
     ToolMessage,
+    Usage,
 )
 from anycompletion.caching import MemoryStore, cached
 from anycompletion.testing import FakeProvider, tool_call
 from anycompletion.tools import (
+    Budget,
     CallFinished,
     CallStarted,
     ChunkEvent,
@@ -331,6 +333,16 @@ async def test_a_stored_turn_runs_its_tools_again() -> None:
     assert (first.text, second.text, counted) == ("It is 1", "It is 2", ["utc", "utc"])
     assert [turn.reply.info.cached for turn in second.turns] == [True, False]
     assert second.usage == second.reply.usage, "what was paid for before is not paid for again"
+
+
+async def test_a_run_of_stored_turns_uses_nothing() -> None:
+    """What a run has used would be unknown, and end one with a budget, where a cache has all its replies."""
+    fake = FakeProvider(tool_call("minutes", dish="tea"), "3")
+    async with AsyncCompletion(providers=[fake], middleware=[cached(MemoryStore())]) as client:
+        for _ in range(2):
+            run = client.run_tools(MODEL, "How long?", [minutes], budget=Budget(total_tokens=100))
+            assert (await run).text == "3"
+    assert run.usage == Usage(0, 0, 0, cost=0.0)
 
 
 async def test_a_slow_reader_slows_the_stream() -> None:

@@ -19,9 +19,6 @@ _MAX_FAILED_TURNS = 3
 _MAX_CUT_TURNS = 2
 """Replies in a row that are cut inside a call, after which a run ends."""
 
-_NOTHING = Usage(0, 0, 0, cost=0.0)
-"""What a reply of a cache uses."""
-
 
 class RunLimits:
     """What a run has used, and whether it may go on."""
@@ -29,6 +26,8 @@ class RunLimits:
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         self._usages: list[Usage | None] = []
+        """Of the replies that a provider sent."""
+        self._has_cached = False
         self._tool_calls = 0
         self._failed_turns = 0
         self._cut_turns = 0
@@ -68,13 +67,18 @@ class RunLimits:
 
     def add_reply(self, reply: ChatCompletion) -> None:
         """Counts what a reply used."""
-        self._usages.append(_NOTHING if reply.info.cached else reply.usage)
+        if reply.info.cached:
+            self._has_cached = True
+        else:
+            self._usages.append(reply.usage)
 
     @property
     def usage(self) -> Usage | None:
         """Tokens of all replies but those of a cache; None where one of them did not say."""
+        if not self._usages:
+            return Usage(0, 0, 0, cost=0.0) if self._has_cached else None
         known = [usage for usage in self._usages if usage is not None]
-        return Usage.total_of(known) if known and len(known) == len(self._usages) else None
+        return Usage.total_of(known) if len(known) == len(self._usages) else None
 
     def is_spent(self, reply: ChatCompletion) -> bool:
         """Whether the budget is spent, or what was used is not known; that is logged and noted in `reply`."""
