@@ -310,6 +310,27 @@ async def test_closing_the_client_cancels_the_tools_of_its_runs(read: Read) -> N
             await resumed(other, Tools(), stored(run.messages), awaited, "client closed")
 
 
+@pytest.mark.parametrize("what", ["run", "client"])
+async def test_a_tool_can_close_what_it_runs_for(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool "good bye" would wait for its own end, until it is left behind."""
+    monkeypatch.setattr(tool_calling, "GRACE", 1000)
+
+    async def leave_all() -> None:
+        """Say good bye."""
+        await (run if what == "run" else client).aclose()
+
+    async with ToolModel([("a", "leave_all", {}), ("b", "look", {"text": "B"})]) as model:
+        client = client_to(model.url)
+        tools = Endless()
+        run = client.run_tools("openai/m", "Look!", [leave_all, tools.look])
+        async with asyncio.timeout(5):
+            with pytest.raises(ClientClosedError):
+                await run
+            await client.aclose()
+        assert not tools.running
+        assert [each.role for each in run.messages] == ["user", "assistant"]
+
+
 async def test_a_tool_that_ignores_its_cancellation_is_left_after_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

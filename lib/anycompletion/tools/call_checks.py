@@ -16,7 +16,7 @@ from .run_outcomes import Approval, PendingCall
 from .runnable_tool import RunnableTool
 from .tool_calling import error_outcome
 from .tool_errors import ArgumentMismatch, CallError, ToolError
-from .tool_results import denied, invalid_arguments, json_text, unknown_tool
+from .tool_results import denied, invalid_arguments, json_text, sendable_text, unknown_tool
 from .tool_set import ToolSet
 
 
@@ -77,6 +77,7 @@ def cut_outcome(call: ToolCall) -> ToolOutcome:
 
 def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:
     """The outcome of a call that was not approved."""
+    reason = None if reason is None else sendable_text(reason)
     return error_outcome(call, denied(reason), CallError("denied"))
 
 

@@ -100,6 +100,10 @@ class RunningCall:
         self._timer = None if self._limit is None else loop.call_later(self._limit, self._time_out)
         self._task.add_done_callback(self._on_done)
 
+    def runs_in(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether the tool runs in this task."""
+        return task is self._task
+
     def cancel(self) -> None:
         """Cancels the tool, once: a tool that goes on for some seconds is left."""
         if self._cancelled or self._task.done():

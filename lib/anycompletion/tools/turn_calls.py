@@ -148,7 +148,8 @@ class TurnCalls:
     async def aclose(self) -> None:
         """Cancels the tools that are running and waits for their ends, which take some seconds at most."""
         self.cancel()
-        while self._running:
+        own = asyncio.current_task()  # a tool that closes its run cannot wait for its own end
+        while any(not running.runs_in(own) for running in self._running.values()):
             await self._wait()
 
     # --- checks and approvals ---

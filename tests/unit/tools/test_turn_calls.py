@@ -234,11 +234,12 @@ def deciding(decision: Any, *, later: bool) -> Callable[[PendingCall], Any]:
         (False, '{"error":"denied"}'),
         ("ask again tomorrow", '{"error":"denied","reason":"ask again tomorrow"}'),
         ("", '{"error":"denied","reason":""}'),
+        ("half an emoji \ud83d", '{"error":"denied","reason":"half an emoji \ufffd"}'),
         (Approval({"text": "less"}), "deleted less"),
         (Approval({"text": 1}), '{"error":"invalid arguments","at":"$.text","expected":"string"}'),
         (Approval({}), None),
     ],
-    ids=["yes", "no", "reason", "empty reason", "other arguments", "wrong arguments", "missing arguments"],
+    ids=["yes", "no", "reason", "empty reason", "surrogate", "other arguments", "wrong arguments", "missing arguments"],
 )
 async def test_the_decision_about_a_call_is_followed(
     decision: ApprovalDecision, content: str | None, later: bool
