@@ -142,8 +142,8 @@ class RouteTarget(Declaration):
     context_window: int | None = attrs.field(default=None, validator=_check_optional_count)
     """Tokens of prompt and reply together that the model takes; None where it is unknown."""
     price: tuple[float, float] | None = attrs.field(default=None, validator=_check_price)
-    """US dollars per million tokens of prompts and of replies, for the strategy "cheapest". Default: those of the
-    provider's price list, if the extra ``prices`` is installed."""
+    """US dollars per million tokens of prompts and of replies, for the strategy "cheapest". Where it is None, those of
+    the provider's price list count, if the extra ``prices`` is installed."""
 
 
 @attrs.frozen(eq=False, repr=False)
