@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..records import AssistantMessage, ChatCompletionMessage, DeveloperMessage, SystemMessage, UserMessage
+from ..records import (
+    AssistantMessage,
+    ChatCompletionMessage,
+    DeveloperMessage,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 from ..records.base import field_names
 from . import lenient
 from .lenient import SHALLOW, NotJSONError, ShapeError
@@ -123,6 +130,9 @@ def to_wire(value: Any) -> Any:
     plain = as_plain_message(value)
     if plain is not None:
         return plain.to_dict()
+    if type(value) is ToolMessage and type(value.content) is str and value.name is None and not value.extra:
+        # Runs of tools send these again with each turn, and converting them takes ten times as long.
+        return {"content": value.content, "tool_call_id": value.tool_call_id, "role": value.role}
     from .converters import unstructure  # noqa: PLC0415 (imports cattrs, which plain messages do not need)
 
     return unstructure(value)

@@ -183,18 +183,22 @@ def fit_call_ids(wire: JsonObject, path: str, form: OpenAICallIdForm, provider: 
     """Replaces the ids of a message's calls, or the id of the call that it answers, where the server refuses them."""
     found: object = wire.get("tool_calls")
     # In a message of an unknown role, these fields may have any type.
-    calls = enumerate(cast("list[Any]", found) if isinstance(found, list) else [])
-    places = [
-        (cast("JsonObject", call), "id", f"{path}.tool_calls[{i}].id") for i, call in calls if isinstance(call, dict)
-    ]
-    for holder, name, place in [*places, (wire, "tool_call_id", f"{path}.tool_call_id")]:
-        given: object = holder.get(name)
-        if not given or not isinstance(given, str):
-            continue
-        made = fitting_id(given, form)
-        if made != given:
-            holder[name] = made
-            report.warn(f"{place} sent as {made}: {provider} accepts no ids of that form")
+    for i, call in enumerate(cast("list[Any]", found) if isinstance(found, list) else ()):
+        if isinstance(call, dict):
+            _fit_call_id(cast("JsonObject", call), "id", f"{path}.tool_calls[{i}]", form, provider, report)
+    _fit_call_id(wire, "tool_call_id", path, form, provider, report)
+
+
+def _fit_call_id(
+    holder: JsonObject, name: str, path: str, form: OpenAICallIdForm, provider: str, report: EncodingReport
+) -> None:
+    given: object = holder.get(name)
+    if not given or not isinstance(given, str):
+        return
+    made = fitting_id(given, form)
+    if made != given:
+        holder[name] = made
+        report.warn(f"{path}.{name} sent as {made}: {provider} accepts no ids of that form")
 
 
 # --- instructions -----------------------------------------------------------------------------------------------------
