@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.tool_loop [--short]`` asks a model that answers in this process, so that the time is that of this
 package alone. The overhead of a turn is that of a run above `create` with the same messages and tools, one call after
-the other. Times are CPU times, medians of rounds that take turns, except that of the slow tools, which is wall time.
+the other. Times are CPU times, each the best of several rounds, except that of the slow tools, which is wall time.
 The short form makes few runs and judges no times. The exit code is 1 when a bound fails.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import gc
 import json
-import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,8 +26,8 @@ from benchmarks.soak.common import MIB, Figure, conclude, resident_bytes
 
 _MODEL = "openai/gpt-4o"
 _PROMPT = "Add some numbers."
-_SLICES = 60
-"""Rounds: short ones that take turns, so that a change of the machine's load affects both sides alike."""
+_ROUNDS = 60
+"""Rounds, which take turns."""
 
 _TURNS = 5
 """Turns with calls, of a run; one more has the text."""
@@ -93,7 +92,7 @@ async def _transcripts(client: AsyncCompletion, function: RunnableTool[..., Any]
 
 
 class Overhead(NamedTuple):
-    """Microseconds of CPU: medians of rounds that take turns."""
+    """Microseconds of CPU: each the best of rounds that take turns, as the load of the machine only adds to it."""
 
     create: float
     """A call of `create` with a tool and the messages of a turn."""
@@ -122,15 +121,11 @@ async def overhead(runs: int, calls: int) -> Overhead:
         async def run() -> None:
             await client.run_tools(_MODEL, _PROMPT, [add])
 
-        for _ in range(_SLICES + 1):
+        for _ in range(_ROUNDS):
             gc.collect()
             times.append((await _timed(created, runs), await _timed(called, runs), await _timed(run, runs)))
-    _, *warm = times
-    return Overhead(
-        statistics.median(create for create, _, _ in warm) / len(transcripts),
-        statistics.median(whole - create for create, _, whole in warm) / _TURNS,
-        statistics.median(whole - call for _, call, whole in warm) / _TURNS,
-    )
+    create, call, whole = (min(column) for column in zip(*times, strict=True))
+    return Overhead(create / len(transcripts), (whole - create) / _TURNS, (whole - call) / _TURNS)
 
 
 async def _timed(work: Callable[[], Awaitable[None]], times: int) -> float:
