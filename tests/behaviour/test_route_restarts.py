@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 
 from anycompletion import (
     AllTargetsFailedError,
+    APIConnectionError,
     APITimeoutError,
     AsyncCompletion,
     BadRequestError,
@@ -25,6 +27,7 @@ from anycompletion import (
     CompletionStream,
     InternalServerError,
     InvalidRequestError,
+    RateLimitError,
     Reply,
     StreamInterruptedError,
     Timeout,
@@ -443,3 +446,74 @@ def test_the_option_is_a_flag() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         Route(["openai/gpt-4o"], restart_streams="no")  # type: ignore[arg-type]
     assert caught.value.param == "restart_streams"
+
+
+FAILURES: tuple[Any, ...] = (
+    StreamInterruptedError,
+    InternalServerError,
+    RateLimitError,
+    BadRequestError,
+    APIConnectionError,
+)
+
+
+class RandomRoute:
+    """A route with random settings over providers that answer, fail or cut their replies at random."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = draw = random.Random(seed)  # noqa: S311 (nothing secret)
+        names = draw.sample(["openai", "groq", "mistral", "anthropic"], draw.randint(1, 4))
+        self.fakes = [
+            FakeProvider(
+                self._script(name), name=name, latency=draw.choice((0, 0.1, 3)), chunk_delay=draw.choice((0, 1))
+            )
+            for name in names
+        ]
+        self.retries, attempts = draw.randint(0, 4), draw.randint(1, 2)
+        self.most_requests = max(self.retries + 1, len(names) * attempts)
+        self.route = Route(
+            [f"{name}/m" for name in names],
+            strategy=draw.choice(("order", "weighted", "least_busy", "fastest", "cheapest")),
+            attempts_per_target=attempts,
+            breaker=draw.choice((None, CircuitBreaker(failures=1), CircuitBreaker())),
+            hedge_after=draw.choice((None, 1.0)),
+            restart_streams=True,
+        )
+
+    def _script(self, name: str) -> Any:
+        def reply(request: ChatRequest) -> Any:
+            words: list[Any] = [f"{name} "] * self.random.randint(0, 5)
+            is_whole = self.random.random() < 0.4
+            return (words or "") if is_whole else [*words, self.random.choice(FAILURES)("no")]
+
+        return reply
+
+    @property
+    def requests(self) -> int:
+        return sum(len(call.wire) for fake in self.fakes for call in fake.requests)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_fails_a_reply_is_of_one_target(seed: int) -> None:
+    """Some order of failures, hedges and restarts would mix two replies, or ask more often than a call may."""
+    random.seed(seed)
+    made = RandomRoute(seed)
+
+    async def check() -> None:
+        async with AsyncCompletion(providers=made.fakes, routes={"any": made.route}) as client:
+            for _ in range(3):
+                before = made.requests
+                stream = client.stream("any", "Hello!", max_retries=made.retries, timeout=60)
+                replies, error = await read(stream)
+                assert (stream.snapshot.text or "") == replies[-1]
+                assert stream.restarts == len(replies) - 1
+                await stream.aclose()
+                if error is None:
+                    assert set(replies[-1].split()) <= {stream.info.provider}
+                    assert stream.info.attempts == sum(each.attempts for each in stream.info.tried)
+                assert all(len(set(each.split())) <= 1 for each in replies)
+                assert made.requests - before <= made.most_requests
+                assert not any(state.in_flight for state in client.stats().routes["any"])
+                await asyncio.sleep(20)
+
+    run(check())
