@@ -312,11 +312,8 @@ class RoutedCall:
     def fail_stream(self, visit: Visit, error: CompletionError) -> CompletionError | None:
         """The same for a stream that failed after its first content, and may begin anew."""
         self.time.renew_default_total(asyncio.get_running_loop().time())
-        final = self.fail(visit, error)
-        if final is None:
-            name = visit.planned.target.name
-            self._visits.warnings.append(f"{name} was cut off, and the reply began anew; both may be billed")
-        return final
+        visit.is_cut = True
+        return self.fail(visit, error)
 
     def _after(self, visit: Visit, error: CompletionError, now: float) -> CompletionError | None:
         left = self.time.left(now)

@@ -24,6 +24,7 @@ class Visit:
         "calls",
         "earlier_attempts",
         "has_own_total",
+        "is_cut",
         "is_hedge",
         "is_probe",
         "planned",
@@ -36,6 +37,8 @@ class Visit:
         self.began = began
         self.earlier_attempts = 0
         """Requests of earlier visits, which the info of the first call counts once the target has answered."""
+        self.is_cut = False
+        """Whether its stream failed after its first content, and may begin anew at another target."""
         self.is_hedge = False
         """Whether it began while another one was under way."""
         self.retry_paid = False

@@ -47,7 +47,10 @@ class VisitLog:
         else:
             self.used += visit.requests
         self.attempts += attempts
-        if error.maybe_billed:
+        if visit.is_cut:
+            text = "was cut off, and the reply began anew; both may be billed"
+            self.warnings.append(f"{visit.planned.target.name} {text}")
+        elif error.maybe_billed:
             self.warnings.append(f"{visit.planned.target.name} got no answer; it may have been billed all the same")
         elapsed, name, maybe_billed = now - visit.began, visit.planned.target.name, error.maybe_billed
         tried = Tried(name, place.provider, place.model, error, elapsed, attempts, visit.is_hedge, maybe_billed)
