@@ -318,6 +318,7 @@ async def test_a_tool_can_close_what_it_runs_for(what: str, monkeypatch: pytest.
     async def leave_all() -> None:
         """Say good bye."""
         await (run if what == "run" else client).aclose()
+        await asyncio.sleep(1000)
 
     async with ToolModel([("a", "leave_all", {}), ("b", "look", {"text": "B"})]) as model:
         client = client_to(model.url)

@@ -245,6 +245,8 @@ class TurnCalls:
                 threads=self._threads,
                 on_end=partial(self._on_end, index, call),
             )
+            if self._closed:
+                self._running[index].cancel()  # its task, which is an eager one, closed the run as it began
 
     def _on_end(self, index: int, call: ToolCall, ended: ToolOutcome | BaseException) -> None:
         del self._running[index]
