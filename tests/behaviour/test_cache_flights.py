@@ -232,6 +232,33 @@ def test_each_call_keeps_its_own_total_timeout(model: str) -> None:
     virtual_clock.run(main())
 
 
+class LateStore(MemoryStore):
+    """A store whose answers take 2 s."""
+
+    async def get(self, key: str) -> bytes | None:
+        await asyncio.sleep(2)
+        return await super().get(key)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("single_flight", [False, True])
+def test_the_time_of_the_store_is_part_of_the_total_timeout(single_flight: bool, stream: bool) -> None:
+    """A call would wait longer than its caller allows, because the store is slow."""
+
+    async def main() -> None:
+        gate = Gate()
+        async with client_of(gate, cached(LateStore(), single_flight=single_flight)) as client:
+            began = asyncio.get_running_loop().time()
+            for timeout in (1, 3):
+                with pytest.raises(APITimeoutError) as failed:
+                    await client.create(MODEL, "Hi", timeout=timeout, stream=stream)
+                assert failed.value.phase == "total"
+            assert asyncio.get_running_loop().time() - began == pytest.approx(4, abs=0.02)
+            assert gate.calls == 1
+
+    virtual_clock.run(main())
+
+
 def test_a_call_that_asks_after_it_waited_has_only_the_rest_of_its_time() -> None:
     """A call would take twice its timeout."""
 

@@ -317,3 +317,54 @@ async def test_a_route_whose_first_target_answers_begins_no_task_and_sets_no_tim
     async with client_of(answer("yes"), answer("yes"), route) as client:
         plain = await scheduled(client, "openai/gpt-4o", stream=stream)
         assert await scheduled(client, "pair", stream=stream) == plain
+
+
+# --- the target to probe ---
+
+
+def test_the_target_that_is_free_first_is_probed() -> None:
+    """A target that is back would be asked by nobody, while another one, whose circuit opened earlier, pauses."""
+
+    async def main() -> None:
+        is_down = True
+
+        def first(request: ChatRequest) -> str:
+            raise RateLimitError("slow down", status_code=429, retry_after=70)
+
+        def last(request: ChatRequest) -> str:
+            return down(request) if is_down else "back"
+
+        breaker = CircuitBreaker(failures=1, seconds=2)
+        routes = {"first": Route(TARGETS[:1], breaker=breaker), "pair": Route(TARGETS, breaker=breaker)}
+        broken = FakeProvider(InternalServerError("down", status_code=500), first, latency=1)
+        async with AsyncCompletion(
+            providers=[broken, FakeProvider(last, name="groq")], routes=routes, max_retries=0
+        ) as client:
+            await asyncio.gather(client.attempt("first", "Hi"), client.attempt("first", "Hi"))
+            assert not (await client.attempt("pair", "Hi")).ok
+            assert [(each.state, each.retry_in) for each in client.stats().routes["pair"]] == [
+                ("open", 70),
+                ("open", 2),
+            ]
+            is_down = False
+            reply = await client.create("pair", "Hi")
+            assert (reply.text, reply.info.target) == ("back", TARGETS[1])
+
+    run(main())
+
+
+def test_a_target_with_a_total_of_its_own_is_left_after_it() -> None:
+    """A first visit with a shorter total would last as long as the call, or end it."""
+
+    async def main() -> None:
+        slow = FakeProvider("late", latency=100)
+        shorter = RouteTarget(TARGETS[0], options={"timeout": 3})
+        async with client_of(slow, "in time", Route([shorter, TARGETS[1]]), timeout=60) as client:
+            reply = await client.create("pair", "Hi")
+            assert (reply.text, reply.info.target) == ("in time", TARGETS[1])
+            assert [each.elapsed for each in reply.info.tried] == [3, 0]
+            with pytest.raises(APITimeoutError) as failed:
+                await client.create("pair", "Hi", timeout=1)
+            assert (failed.value.phase, len(slow.requests)) == ("total", 2)
+
+    run(main())

@@ -106,7 +106,7 @@ class CachedCall:
     async def _lead(self, flight: Flight, key: str) -> ChatCompletion:
         """A stored reply or a new one, which those who wait for the same get, too."""
         try:
-            value = await self._access.get(key)
+            value = await self._stored(key)
             found = None if value is None else self._read(key, value, self._whole)
             if found is not None:
                 flight.land(FlightOutcome(value))
@@ -176,7 +176,8 @@ class CachedCall:
             if found is not None:
                 return found
         self._check_may_ask()
-        reply = await self._call_next(self._request, self._options)
+        opening = self._call_next(self._request, self._options)
+        reply = await (self._in_time(opening) if self._waited else opening)
         if key is None:
             return reply
         if isinstance(reply, ChatCompletion):
@@ -201,8 +202,19 @@ class CachedCall:
 
     async def _find(self, key: str | None, read: Callable[[StoredReply], T]) -> T | None:
         """The stored reply in the form that `read` gives; None if there is none."""
-        value = None if key is None else await self._access.get(key)
+        value = None if key is None else await self._stored(key)
         return None if key is None or value is None else self._read(key, value, read)
+
+    async def _stored(self, key: str) -> bytes | None:
+        """The stored bytes, within the time of the call; None if there are none.
+
+        Raises:
+            APITimeoutError: the store took all of the time.
+        """
+        if not self._access.may_wait:
+            return await self._access.get(key)
+        self._waited = True
+        return await self._in_time(self._access.get(key))
 
     def _read(self, key: str, value: bytes, read: Callable[[StoredReply], T]) -> T | None:
         try:
@@ -261,5 +273,5 @@ class CachedCall:
         except TimeoutError:
             pass
         target, elapsed = self._target, asyncio.get_running_loop().time() - self._started
-        text = f"no reply within {limit:g} s, of which an equal call took a part"
+        text = f"no reply within {limit:g} s, of which the cache took a part"
         raise APITimeoutError(text, provider=target.provider, model=target.model, phase="total", elapsed=elapsed)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from ..logs import log_event
 from ..middleware import CallNext
 from .cache_store import CacheStore, FinishedWrite
+from .memory_store import MemoryStore
 
 _WARNING_INTERVAL = 60.0
 """Seconds between two warnings of a store that fails."""
@@ -25,6 +26,8 @@ class StoreAccess:
     def __init__(self, store: CacheStore, *, raises: bool) -> None:
         self._store = store
         self._raises = raises
+        self.may_wait = type(store) is not MemoryStore
+        """Whether reading may take time."""
         self._next_warning = 0.0
 
     async def get(self, key: str) -> bytes | None:

@@ -133,7 +133,7 @@ class Router:
     ) -> ChatCompletion:
         """The reply of a call whose first target is quiet, as nearly all are; if it fails, the call goes on."""
         try:
-            calls = dispatcher.calls(request, NO_OPTIONS, stream=False, started=started, plan=planned.plan)
+            calls = dispatcher.calls(request, NO_OPTIONS, stream=False, started=started, plan=planned.first_plan)
         except CompletionError:  # raised again where no other target takes the request
             return await routed_reply(self._known_call(dispatcher, request, started))
         for each in calls:

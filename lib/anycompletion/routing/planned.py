@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Sequence
 from random import random
 from typing import NamedTuple, Protocol
 
+import attrs
+
 from ..calls import Call, CallPlan
 from ..calls.chunk_source import ChunkSource
 from ..dialects.base import Target
@@ -20,7 +22,7 @@ from .target_health import TargetHealth
 class PlannedTarget:
     """One target as calls of one client or view go there, with the same key and URL."""
 
-    __slots__ = ("health", "plan", "shown", "target", "visit_total")
+    __slots__ = ("first_plan", "has_own_total", "health", "plan", "shown", "target", "visit_total")
 
     def __init__(
         self, target: FlatTarget, plan: CallPlan, health: TargetHealth, visit_total: float | None = None
@@ -30,6 +32,13 @@ class PlannedTarget:
         self.health = health
         self.visit_total = visit_total
         """Seconds that a visit may take, where the target has a limit of its own; the plan's total is the call's."""
+        total = plan.timeout.total
+        self.has_own_total = visit_total is not None and (total is None or visit_total < total)
+        """Whether that limit is the shorter one of a visit that begins with the call."""
+        self.first_plan = plan
+        """The plan of such a visit."""
+        if self.has_own_total:
+            self.first_plan = plan.with_timeout(attrs.evolve(plan.timeout, total=visit_total))
         self.shown: tuple[object, Target] | None = None
         """The place as middleware last saw it, and the defaults of the client or view that it was made for."""
 
@@ -105,7 +114,7 @@ class PlannedRoute:
 
 def _is_simple(planned: PlannedTarget) -> bool:
     """Whether visits need no more than a plan that is the same for all of them."""
-    return planned.plan.limits is None and not planned.target.params and planned.visit_total is None
+    return planned.plan.limits is None and not planned.target.params
 
 
 def max_requests(route: FlatRoute, max_retries: int) -> int:

@@ -296,7 +296,8 @@ class RoutedCall:
 
     def fail_first(self, planned: PlannedTarget, calls: list[Call], error: CompletionError) -> CompletionError | None:
         """The same for a first visit that was made without this object; it is not in flight any more."""
-        visit = Visit(planned, EncodedVisit(calls, has_own_total=False), self.time.started, is_counted=False)
+        encoded = EncodedVisit(calls, planned.has_own_total)
+        visit = Visit(planned, encoded, self.time.started, is_counted=False)
         return self.fail(visit, error)
 
     def fail(self, visit: Visit, error: CompletionError) -> CompletionError | None:

@@ -60,7 +60,7 @@ def choose(
         return NextStep(first, wait)
     opened = [each for each in targets if _is_open(each, now)]
     if opened and not counts:
-        soonest = min(opened, key=lambda each: each.health.open_until)
+        soonest = min(opened, key=lambda each: each.health.blocked_until)
         return NextStep(probe_of=soonest) if soonest.health.probing else NextStep(soonest)
     waits = [each.health.retry_in(now) for each in opened] + [wait for wait, _ in pausing]
     return NextStep(retry_after=min((each for each in waits if each is not None), default=None))
