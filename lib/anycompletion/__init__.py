@@ -125,7 +125,7 @@ __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
     from .client.model_list import ModelInfo
-    from .client.stats import ProviderStats, Stats
+    from .client.stats import CacheUse, ProviderStats, Stats
     from .middleware import CallNext, Middleware, Reply
     from .records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
     from .records.rate_limit_state import RateLimitState
@@ -155,6 +155,7 @@ __all__ = [
     "BadRequestError",
     "BearerToken",
     "CacheMissError",
+    "CacheUse",
     "CallNext",
     "CallOptions",
     "ChatCompletion",

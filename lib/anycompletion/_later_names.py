@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 _MODULES: Mapping[str, str] = {
+    "CacheUse": "client.stats",
     "CallNext": "middleware",
     "ChatCompletionChunk": "records.chunks",
     "ChunkChoice": "records.chunks",

@@ -18,6 +18,7 @@ from anycompletion import (
     Audio,
     BadRequestError,
     CacheMissError,
+    CacheUse,
     CallNext,
     CallOptions,
     ChatCompletion,
@@ -633,6 +634,23 @@ async def test_a_client_that_is_closed_does_not_wait_for_ever(replies: Numbered)
         async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=[cached(store)]) as client:
             await client.create(MODEL, "Hi")
     assert store.written == {}
+
+
+async def test_the_client_counts_hits_and_misses(replies: Numbered) -> None:
+    """Nobody would see whether a cache is of use, unless its store counts."""
+    middleware = [cached(SlowStore(0))]
+    async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=middleware) as client:
+        assert client.stats().cache == CacheUse(0, 0)
+        for message in ("Hi", "Hi", "Ho", "Hi"):
+            await client.create(MODEL, message)
+            await asyncio.sleep(0.001)
+        async with client.stream(MODEL, "Ho") as stream:
+            await stream.get_final_completion()
+        await client.create(MODEL, "Hi", cache="skip")
+        assert client.stats().cache == CacheUse(3, 2)
+        assert client.stats().to_dict()["cache"] == {"hits": 3, "misses": 2}
+    async with AsyncCompletion(providers=[FakeProvider(replies)]) as client:
+        assert client.stats().cache is None
 
 
 # --- secrets, pickles, other features ---------------------------------------------------------------------------------

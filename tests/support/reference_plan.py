@@ -17,7 +17,11 @@ class Section(NamedTuple):
 _A = "anycompletion"
 
 SECTIONS = (
-    Section("The client", _A, ("AsyncCompletion", "ClientOptions", "Stats", "ProviderStats", "Target", "ModelInfo")),
+    Section(
+        "The client",
+        _A,
+        ("AsyncCompletion", "ClientOptions", "Stats", "ProviderStats", "CacheUse", "Target", "ModelInfo"),
+    ),
     Section(
         "Parameters and options",
         _A,

@@ -99,6 +99,8 @@ class CacheMiddleware:
         self._access = StoreAccess(store, raises=arguments["on_store_error"] == "raise")
         self._flights: dict[str, Flight] | None = {} if arguments["single_flight"] else None
         """The calls that are made now, by key."""
+        self.cache_use = (0, 0)
+        """Hits, and misses: calls with a key that a stored reply answered, and those that were made."""
         self._known_parts: dict[int, tuple[Target, SentParts]] = {}
         """Id of a target → the target, and what is added to a request without options of its own."""
 
@@ -134,7 +136,11 @@ class CacheMiddleware:
         key = self._key_if_cached(request, options, target, control.vary)
         parts = (request, options, call_next)
         call = CachedCall(parts, target, key, control, self._settings, self._access, self._flights)
-        return await (call.stream() if call_next.stream else call.complete())
+        reply = await (call.stream() if call_next.stream else call.complete())
+        if key is not None:
+            hits, misses = self.cache_use
+            self.cache_use = (hits + 1, misses) if reply.info.cached else (hits, misses + 1)
+        return reply
 
     def _key_if_cached(
         self, request: ChatRequest, options: CallOptions, target: Target, vary: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from ..routing.tried import TargetState
     from .route_planning import RoutePlanner
     from .state import ClientState
+
+
+@runtime_checkable
+class CountsUse(Protocol):
+    """The part of a cache that counts its hits and misses."""
+
+    cache_use: tuple[int, int]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -39,6 +46,16 @@ class ProviderStats(FrozenValue):
 
 
 @attrs.frozen(eq=False, repr=False)
+class CacheUse(FrozenValue):
+    """How often the cache of replies among a client's middleware was of use."""
+
+    hits: int
+    """Calls that a stored reply answered, or that of an equal call at the same time."""
+    misses: int
+    """Calls that were made, and whose reply may have been stored."""
+
+
+@attrs.frozen(eq=False, repr=False)
 class Stats(FrozenValue):
     """The state of a client: one entry for each provider that was called."""
 
@@ -46,6 +63,8 @@ class Stats(FrozenValue):
     """Provider name → its state."""
     routes: dict[str, list[TargetState]] = attrs.field(factory=dict[str, "list[TargetState]"])
     """Name of a route → the states of its targets, in their order."""
+    cache: CacheUse | None = None
+    """Hits and misses of the cache, which it counts for all clients that share it; None for a client without one."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, for a health page."""
@@ -61,7 +80,10 @@ def client_stats(client: ClientState, routes: RoutePlanner | None) -> Stats:
     loop = running_loop()
     now = 0.0 if loop is None else loop.time()
     targets = {} if routes is None else routes.states(now)
-    return Stats({name: _provider_stats(client, state, now) for name, state in client.provider_states.items()}, targets)
+    providers = {name: _provider_stats(client, state, now) for name, state in client.provider_states.items()}
+    middleware: tuple[object, ...] = client.config.middleware
+    uses = [each.cache_use for each in middleware if isinstance(each, CountsUse)]
+    return Stats(providers, targets, CacheUse(*map(sum, zip(*uses, strict=True))) if uses else None)
 
 
 def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:
