@@ -171,7 +171,7 @@ async def test_a_run_without_tools_can_have_a_typed_answer() -> None:
 async def test_calls_beside_the_answer_are_executed() -> None:
     """What the model wanted to be done with its answer would not be done, or have no result."""
     beside = tool_call("minutes", dish="toast")
-    outcome = await run(MISTRAL, [answer(), beside])
+    outcome = await run(MISTRAL, [answer(), beside], max_turns=1)
     assert (outcome.parsed, ran, len(sent)) == (TOAST, ["toast"], 1)
     assert contents(outcome) == ["The answer was received.", "5"]
     assert [call.id for call in outcome.turns[0].calls] == [beside.id]
@@ -297,6 +297,16 @@ async def test_a_stored_answer_that_does_not_fit_is_asked_for_anew() -> None:
         assert [message.role for message in outcome.messages] == ["user", "assistant"]
 
 
+async def test_a_stored_answer_that_does_not_fit_is_no_turn() -> None:
+    """A run would end before its last turn, because a reply counts that was not paid for."""
+    fake = FakeProvider(BAD, tool_call("minutes", dish="toast"), GOOD)
+    async with AsyncCompletion(providers=[fake], middleware=[cached(MemoryStore())]) as client:
+        with pytest.raises(ReplyValidationError):
+            await client.run_tools(OPENAI, "How long?", [minutes], into=Recipe)
+        outcome = await client.run_tools(OPENAI, "How long?", [minutes], into=Recipe, max_turns=2)
+    assert (outcome.status, outcome.parsed) == ("finished", TOAST)
+
+
 @pytest.mark.parametrize("way", ["events", "turns"])
 async def test_answers_of_runs_that_are_read_are_typed(way: str) -> None:
     """The value would depend on how the run is read."""
@@ -325,5 +335,6 @@ async def test_over_a_route_the_answer_is_a_call() -> None:
         outcome = await client.run_tools("any", "How long?", [minutes], into=Recipe)
     assert outcome.parsed == TOAST
     assert [turn.reply.info.target for turn in outcome.turns] == [OPENAI, CLAUDE]
+    assert [each.request.tool_choice for fake in fakes for each in fake.requests] == [None] * 3, "not all can demand it"
     for fake in fakes:
         assert {tuple(tool_names(each.request)) for each in fake.requests} == {("minutes", "answer")}

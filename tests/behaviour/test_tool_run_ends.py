@@ -145,6 +145,13 @@ class _Scripted:
             return await client.run_tools(MODEL, "Find it", [minutes], max_turns=max_turns)
 
 
+async def test_a_reply_without_a_choice_is_an_empty_answer() -> None:
+    """An empty message, which providers refuse, would be part of the conversation."""
+    empty = ChatCompletion("x", [], "gpt-4o")
+    outcome = await _Scripted([empty]).run(10)
+    assert (outcome.status, outcome.text, roles(outcome.messages)) == ("finished", "", "u")
+
+
 # --- stop_when ---
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ToolExecutionError
+from anycompletion import AsyncCompletion, StreamInterruptedError, ToolExecutionError
 from anycompletion.tools import ToolContext, ToolRun, tool
-from support.raw_server import REQUEST, RESET, RawServer, Step, answer
+from support.raw_server import REQUEST, RESET, STREAM, RawServer, Step, answer, event
 from support.secret_cases import ECHOED, KEY, PROMPT, ClientCall, raised_by
 from support.secret_channels import leaks
 
@@ -27,8 +27,8 @@ async def by_turns(run: ToolRun[Any]) -> None:
 
 
 async def by_events(run: ToolRun[Any]) -> None:
-    async for _ in run.events(raw=True):
-        pass
+    async for each in run.events(raw=True):
+        del each
 
 
 async def by_text(run: ToolRun[Any]) -> None:
@@ -85,6 +85,20 @@ async def test_an_error_of_the_provider_shows_nothing(read: Read, end: Step, tur
         error = await raised_by(lambda client: read(run_of(client)), client)
     assert len(server.requests) == turns + 1
     assert leaks(error, KEY) == []
+    assert leaks(error, PROMPT) == []
+
+
+@pytest.mark.parametrize("read", [by_events, by_text])
+async def test_an_error_within_a_stream_shows_no_event_before_it(read: Read) -> None:
+    """A crash report would have what the model thought of the prompt."""
+    thought = event(choices=[{"index": 0, "delta": {"reasoning_content": PROMPT}, "finish_reason": None}])
+    async with (
+        RawServer((REQUEST, STREAM, thought, RESET)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": KEY}) as client,
+    ):
+        error = await raised_by(lambda client: read(run_of(client)), client)
+    assert isinstance(error, StreamInterruptedError)
+    error.partial = None  # which has the reply, for the caller
     assert leaks(error, PROMPT) == []
 
 

@@ -316,6 +316,19 @@ async def test_each_turn_is_one_logical_call() -> None:
     assert [turn.reply.info.attempts for turn in outcome.turns] == [2, 2]
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["awaited", "events"])
+async def test_a_run_stays_where_its_last_turn_was_answered(stream: bool) -> None:
+    """Thinking signatures and the prompt cache of a target would be lost, or each turn wait for one that fails."""
+    first = FakeProvider(InternalServerError("down"), "never", name="openai")
+    second = FakeProvider(SOUPS, "Done", name="anthropic")
+    async with AsyncCompletion(providers=[first, second], max_retries=0) as client:
+        run = client.run_tools(MODEL, "How long?", [minutes], fallbacks=["anthropic/claude-haiku-4-5"])
+        if stream:
+            _ = [event async for event in run.events()]
+        assert (await run).text == "Done"
+    assert (len(first.requests), len(second.requests)) == (1, 2)
+
+
 async def test_a_stored_turn_runs_its_tools_again() -> None:
     """A run whose replies a cache has would answer with the results of an earlier run."""
     counted: list[str] = []
