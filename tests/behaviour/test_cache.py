@@ -637,7 +637,7 @@ async def test_a_client_that_is_closed_does_not_wait_for_ever(replies: Numbered)
 
 
 async def test_the_client_counts_hits_and_misses(replies: Numbered) -> None:
-    """Nobody would see whether a cache is of use, unless its store counts."""
+    """Whether a cache is of use would be known only where its store counts."""
     middleware = [cached(SlowStore(0))]
     async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=middleware) as client:
         assert client.stats().cache == CacheUse(0, 0)

@@ -323,7 +323,7 @@ async def test_a_route_whose_first_target_answers_begins_no_task_and_sets_no_tim
 
 
 def test_the_target_that_is_free_first_is_probed() -> None:
-    """A target that is back would be asked by nobody, while another one, whose circuit opened earlier, pauses."""
+    """A target that is back would not be asked while another one, whose circuit opened earlier, pauses."""
 
     async def main() -> None:
         is_down = True
