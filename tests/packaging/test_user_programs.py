@@ -38,6 +38,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "message: ['weather'] None",
     ),
     "routes_of_a_client": ("Hello! default groq/llama-3.3-70b", "errors: ['RateLimitError', 'RateLimitError'"),
+    "streams_that_begin_anew": (
+        "begins anew after StreamInterruptedError and Because",
+        "The air scatters blue light. 1 True",
+    ),
     "fallbacks_of_a_call": ("anthropic/claude-sonnet-4-5 2", "Once upon a time. move"),
     "router_of_litellm": ("Hello!",),
     "fallback_models": (

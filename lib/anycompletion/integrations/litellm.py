@@ -41,7 +41,7 @@ _WITHOUT_EFFECT = frozenset(("retry_after", "set_verbose", "debug_level", "enabl
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys(
         ("redis_url", "redis_host", "redis_port", "redis_password"),
-        "limits that processes share are rate_limiter=RedisRateLimiter(...)",
+        "what processes share is rate_limiter=RedisRateLimiter(...) and route_health=RedisHealth(...)",
     ),
     **dict.fromkeys(("cache_responses", "caching_groups", "cache_kwargs"), "a cache is middleware=[cached(store)]"),
     "retry_policy": "max_retries is for all errors that may pass",
