@@ -376,6 +376,14 @@ async def test_a_foreign_exception_can_end_the_run() -> None:
 
 # --- calls that the caller answers ---
 
+
+class Model:
+    """A definition as another SDK has it."""
+
+    def model_dump(self) -> dict[str, Any]:
+        return SEARCH
+
+
 SEARCH = {"type": "function", "function": {"name": "search", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -384,12 +392,14 @@ SEARCH = {"type": "function", "function": {"name": "search", "parameters": {"typ
     [
         (SEARCH, tool_call("search", q="soup")),
         (FunctionTool(FunctionDefinition("search")), tool_call("search")),
+        ({"type": "bash_20250124", "name": "bash"}, tool_call("bash", command="ls")),
+        (Model(), tool_call("search")),
         (
             CustomTool("custom", extra={"custom": {"name": "sql"}}),
             ToolCall.from_dict({"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}),
         ),
     ],
-    ids=["dict", "record", "custom"],
+    ids=["dict", "record", "of a provider", "model of an SDK", "custom"],
 )
 async def test_calls_of_defined_tools_are_left_to_the_caller(definition: Any, call: ToolCall) -> None:
     """A call that only the caller can answer would be refused, or be lost."""

@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import InvalidRequestError
 from ..records import FunctionTool, Tool
+from ..records.base import plain
 from .runnable_tool import RunnableTool, tool
 
 
@@ -21,7 +22,7 @@ class ToolSet:
     definitions: Sequence[Tool | Mapping[str, Any]]
     """All tools, as requests define them, in the caller's order."""
     foreign: frozenset[str]
-    """Names of functions that were given as definitions only."""
+    """Names of tools that were given as definitions only."""
 
 
 def tool_set(tools: object) -> ToolSet:
@@ -39,7 +40,7 @@ def tool_set(tools: object) -> ToolSet:
     for at, item in enumerate(cast("Iterable[object]", tools)):
         own = _runnable(item)
         definition = own.definition if own is not None else cast("Tool | Mapping[str, Any]", item)
-        name = own.name if own is not None else _function_name(definition)
+        name = own.name if own is not None else _defined_name(definition)
         if name:
             if name in names:
                 raise InvalidRequestError(f"tools[{at}]: there is another tool with the name {name!r}", param="tools")
@@ -59,12 +60,17 @@ def _runnable(item: object) -> RunnableTool[..., Any] | None:
     return tool(cast("Callable[..., Any]", item)) if is_function else None
 
 
-def _function_name(definition: Tool | Mapping[str, Any]) -> str:
-    """The name of a function that is defined; "" for a tool of another kind."""
-    if isinstance(definition, FunctionTool):
-        return definition.function.name
-    if not isinstance(definition, Mapping):
+def _defined_name(definition: object) -> str:
+    """The name by which a model calls a tool that was given as a definition; "" where it has none.
+
+    Tools of a provider that the caller executes, such as Anthropic's bash, have their name beside their type.
+    """
+    fields: object = plain(definition)
+    if not isinstance(fields, dict):
         return ""
-    function: object = definition.get("function")
-    name: object = cast("Mapping[str, object]", function).get("name") if isinstance(function, Mapping) else None
-    return name if isinstance(name, str) else ""
+    tool_fields = cast("dict[str, object]", fields)
+    for holder in (tool_fields.get("function"), tool_fields.get("custom"), tool_fields):
+        name: object = cast("dict[str, object]", holder).get("name") if isinstance(holder, dict) else None
+        if isinstance(name, str):
+            return name
+    return ""
