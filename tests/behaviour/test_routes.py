@@ -755,3 +755,17 @@ async def test_middleware_sees_the_target_of_each_view_and_call() -> None:
     assert seen[:5] == seen[5:]
     assert len(set(seen[:5])) == 5
     assert [url for url, _ in seen[2:4]] == list(urls)
+
+
+@pytest.mark.parametrize("strategy", ["order", "weighted", "least_busy", "fastest", "cheapest"])
+def test_a_route_is_checked_before_there_is_an_event_loop(strategy: Any) -> None:
+    """A service could not check its configuration where it is started, as it can for a model."""
+    keys = {"openai": "sk-1", "anthropic": "sk-2"}
+    windows = [RouteTarget(ROUTE[0], context_window=1000), ROUTE[1]]
+    client = AsyncCompletion(api_keys=keys, routes={"pair": Route(ROUTE, strategy), "sized": Route(windows, strategy)})
+    for name in ("pair", "sized"):
+        target = client.check(name)
+        assert f"{target.provider}/{target.model}" in ROUTE
+        assert target.route == name
+    assert client.check(ROUTE[0], fallbacks=[ROUTE[1]]).provider == "openai"
+    asyncio.run(client.aclose())

@@ -181,11 +181,11 @@ class Router:
         route = planner.route_of(request.model, checked)
         if route is None:
             return None
-        dispatcher.state.check_alive(needs_loop=not stream)
+        dispatcher.state.check_alive(needs_loop=False)
         is_free = request.preferred_target is None
         chosen = planner.planned(route, checked, stream=stream).quiet_target() if is_free else None
         if chosen is None:
-            call = self._call(dispatcher, request, options, stream, 0.0, None)
+            call = self._call(dispatcher, request, options, stream, 0.0, None, sends=False)
             assert call is not None, "it takes a route"
             chosen = call.next_target()
         # Targets with other places than those of calls without options are planned for one call.
@@ -237,6 +237,8 @@ class Router:
         stream: bool,
         started: float,
         on_load_refusal: Callable[[], None] | None,
+        *,
+        sends: bool = True,
     ) -> RoutedCall | None:
         """The call over the route that `request` names or `fallbacks` make; None if there is neither."""
         planner = self.planner
@@ -245,7 +247,7 @@ class Router:
         if route is None:
             return None
         if not started:
-            dispatcher.state.check_alive(needs_loop=not stream)
+            dispatcher.state.check_alive(needs_loop=sends and not stream)
         timeout: Timeout = checked.get("timeout") or dispatcher.defaults["timeout"]
         retries: int | None = checked.get("max_retries")
         return RoutedCall(
