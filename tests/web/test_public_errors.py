@@ -38,6 +38,8 @@ from anycompletion import (
     ReplyValidationError,
     ServiceUnavailableError,
     StreamInterruptedError,
+    ToolExecutionError,
+    ToolRunError,
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
@@ -79,6 +81,8 @@ EXPECTED: dict[type[CompletionError], tuple[int, str | None]] = {
     ReplyRefusedError: (400, "content_policy_violation"),
     ReplyTruncatedError: (502, "unusable_reply"),
     ReplyValidationError: (502, "unusable_reply"),
+    ToolExecutionError: (500, "internal_error"),
+    ToolRunError: (500, "internal_error"),
     UnprocessableEntityError: (422, None),
     UnsupportedParameterError: (400, "unsupported_parameter"),
 }
