@@ -263,7 +263,7 @@ async def test_a_coroutine_of_a_call_can_be_closed(open_client: Open) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("function", ["stop_when", "approve"])
+@pytest.mark.parametrize("function", ["stop_when", "approve", "async approve"])
 async def test_a_function_of_a_run_that_fails_is_an_error(
     function: str, kind: type[BaseException], open_client: Open
 ) -> None:
@@ -276,10 +276,19 @@ async def test_a_function_of_a_run_that_fails_is_an_error(
     def fail(_: object) -> bool:
         raise kind
 
+    async def fail_later(_: object) -> bool:
+        raise kind
+
     run = open_client(reply=tool_call("look")).run_tools(
-        MODEL, "Hi.", [look], approve_every=True, **{"approve": lambda call: True, function: fail}
+        MODEL,
+        "Hi.",
+        [look],
+        approve_every=True,
+        approve={"stop_when": lambda call: True, "approve": fail, "async approve": fail_later}[function],
+        stop_when=fail,
     )
-    with pytest.raises(RuntimeError) as caught:
+    is_pythons = kind is GeneratorExit and function == "async approve"  # which closes what awaits it
+    with pytest.raises(GeneratorExit if is_pythons else RuntimeError) as caught:
         async for _ in run.events():
             pass
     assert _as_raised(caught.value, kind)

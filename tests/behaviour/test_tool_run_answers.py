@@ -335,6 +335,7 @@ async def test_over_a_route_the_answer_is_a_call() -> None:
         outcome = await client.run_tools("any", "How long?", [minutes], into=Recipe)
     assert outcome.parsed == TOAST
     assert [turn.reply.info.target for turn in outcome.turns] == [OPENAI, CLAUDE]
+    assert fakes[0].requests[0].request.tools[-1].function.strict is False  # type: ignore[index, union-attr]
     assert [each.request.tool_choice for fake in fakes for each in fake.requests] == [None] * 3, "not all can demand it"
     for fake in fakes:
         assert {tuple(tool_names(each.request)) for each in fake.requests} == {("minutes", "answer")}

@@ -236,3 +236,24 @@ async def test_a_timeout_around_a_read_leaves_valid_messages() -> None:
             async with asyncio.timeout(0.02):
                 await run
         assert (tools.ends, roles(run)) == (["cancelled"], "uat")
+
+
+async def test_a_reader_that_python_drops_ends_its_run() -> None:
+    """A reader that is dropped while tools run would be reported as one that ignores its end."""
+    async with ToolClient() as tools:
+        run = tools.run()
+        reader = run.__await__()
+        for _ in range(500):  # the steps of the event loop
+            waits_for = reader.send(None)
+            if tools.cooking.is_set():
+                break
+            while waits_for is not None and not waits_for.done():
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert tools.cooking.is_set()
+        reader.close()
+        with pytest.raises(ClientClosedError, match="was closed"):
+            await run
+        del reader
+        await run.aclose()
+        assert tools.ends == ["cancelled"]

@@ -513,11 +513,22 @@ async def test_a_run_has_one_choice(n: Any) -> None:
     await client.aclose()
 
 
-@pytest.mark.parametrize("tools", [minutes, "minutes", None, {"a": 1}, [minutes, minutes], [5]])
+@pytest.mark.parametrize("tools", [minutes, "minutes", None, {"a": 1}, [5]])
 def test_what_is_no_list_of_tools_is_refused(tools: Any) -> None:
-    """A run would begin without its tools, or the later of two tools of one name win silently."""
+    """A run would begin without its tools."""
     with pytest.raises(InvalidRequestError, match="tools"):
         AsyncCompletion(providers=[FakeProvider()]).run_tools(MODEL, "Hi", tools)
+
+
+BASH = {"type": "bash_20250124", "name": "minutes"}
+SQL = {"type": "custom", "custom": {"name": "minutes"}}
+
+
+@pytest.mark.parametrize("others", [[minutes], [BASH], [SQL, SQL]], ids=["function", "of a provider", "custom"])
+def test_two_tools_of_one_name_are_refused(others: list[Any]) -> None:
+    """The later one would win silently."""
+    with pytest.raises(InvalidRequestError, match="another tool with the name 'minutes'"):
+        AsyncCompletion(providers=[FakeProvider()]).run_tools(MODEL, "Hi", [minutes, *others])
 
 
 async def test_none_is_as_if_left_out() -> None:

@@ -125,8 +125,8 @@ class RunDriver:
                     continue
                 self._fail(error)
                 await self._stop()
-            except GeneratorExit:  # the reader is dropped, and cannot wait any more
-                self.close()
+            except GeneratorExit:  # the reader is dropped, and can wait for nothing any more
+                self._fail(_closed())
                 raise
             except BaseException:
                 self._fail(ClientClosedError("this run was cancelled; a new one can go on from its messages"))

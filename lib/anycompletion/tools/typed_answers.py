@@ -121,8 +121,8 @@ def typed_answer(
     asked = reply_type(arguments["into"], arguments)
     provider, model, is_routed = lookup.provider_of(request.model, options)
     asked = msgspec.structs.replace(asked, mode=_mode_with_tools(asked, provider, model, is_routed=is_routed))
-    if is_routed:
-        asked = msgspec.structs.replace(asked, strict=False)
+    if is_routed and asked.strict is None:
+        asked = msgspec.structs.replace(asked, strict=False)  # which not every target of the route may take
     mode, prepared = asked.prepared(provider, model)
     only = typed_request(ChatRequest(request.model, []), asked.plan.name, prepared.schema, mode, strict=prepared.strict)
     params, instruction, is_forced = dict(request.given()), _text_of(only), False
