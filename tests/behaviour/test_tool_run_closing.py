@@ -232,9 +232,17 @@ async def test_a_timeout_around_a_read_leaves_valid_messages() -> None:
     """A caller that gives an event a limited time would have a conversation that no provider takes."""
     async with ToolClient() as tools:
         run = tools.run()
+
+        async def expire(limit: asyncio.Timeout) -> None:
+            await tools.cooking.wait()
+            await asyncio.sleep(0.01)
+            limit.reschedule(asyncio.get_running_loop().time())
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02):
+            async with asyncio.timeout(None) as limit:
+                expiring = asyncio.ensure_future(expire(limit))
                 await run
+        await expiring
         assert (tools.ends, roles(run)) == (["cancelled"], "uat")
 
 
