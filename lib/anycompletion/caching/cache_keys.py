@@ -123,11 +123,13 @@ def reply_key(request: ChatRequest, sent: SentParts, *, ignored: Collection[str]
     }
     if not sent.fill_choices and "n" in body:
         body["fill_choices"] = False
-    extra_body = {**(request.extra_body or {}), **sent.extra_body}
+    extra_body: Mapping[str, Any] = request.extra_body or sent.extra_body
+    if request.extra_body and sent.extra_body:
+        extra_body = {**request.extra_body, **sent.extra_body}
     content = (
         [as_plain_message(message) or to_wire(message) for message in cast("list[Any]", request.messages)],
         body,
-        {name: _number(value) for name, value in extra_body.items() if name not in ignored},
+        {name: _number(value) for name, value in extra_body.items() if name not in ignored} if extra_body else {},
         vary,
     )
     return sent.hash_with(canonical(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal, NoReturn, TypeAlias, cast
+from typing import Any, Literal, NoReturn, TypeAlias, cast, get_args
 
 from .._async import is_async_function
 from ..cache_control import CacheControl
@@ -11,7 +11,7 @@ from ..dialects.base import Target
 from ..errors import CompletionError, InvalidRequestError
 from ..middleware import CallNext, Reply, without_option
 from ..options import CallOptions
-from ..records import ChatRequest, Record
+from ..records import ChatRequest, Message
 from ..validation import check_options, validate_request
 from .cache_keys import SentParts, reply_key
 from .cache_store import CacheStore
@@ -27,6 +27,9 @@ When: TypeAlias = Literal["always", "deterministic"] | Callable[[ChatRequest], b
 """Which requests a cache is for."""
 
 _USE = CacheControl()
+
+_MESSAGES: frozenset[type] = frozenset(get_args(Message))
+"""The classes of messages."""
 
 _MAX_TARGETS = 64
 """Targets of which a cache keeps what is added to their requests."""
@@ -99,10 +102,14 @@ class CacheMiddleware:
         self._access = StoreAccess(store, raises=arguments["on_store_error"] == "raise")
         self._flights: dict[str, Flight] | None = {} if arguments["single_flight"] else None
         """The calls that are made now, by key."""
-        self.cache_use = (0, 0)
-        """Hits, and misses: calls with a key that a stored reply answered, and those that were made."""
+        self._hits = self._misses = 0
         self._known_parts: dict[int, tuple[Target, SentParts]] = {}
         """Id of a target → the target, and what is added to a request without options of its own."""
+
+    @property
+    def cache_use(self) -> tuple[int, int]:
+        """Hits, and misses: calls with a key that a stored reply answered, and those that were made."""
+        return self._hits, self._misses
 
     def __repr__(self) -> str:
         return f"<CacheMiddleware {self._store!r}>"
@@ -138,15 +145,17 @@ class CacheMiddleware:
         call = CachedCall(parts, target, key, control, self._settings, self._access, self._flights)
         reply = await (call.stream() if call_next.stream else call.complete())
         if key is not None:
-            hits, misses = self.cache_use
-            self.cache_use = (hits + 1, misses) if reply.info.cached else (hits, misses + 1)
+            if reply.info.cached:
+                self._hits += 1
+            else:
+                self._misses += 1
         return reply
 
     def _key_if_cached(
         self, request: ChatRequest, options: CallOptions, target: Target, vary: str | None
     ) -> str | None:
         """The key of a call; None for one that is not cached."""
-        if not self._is_for(request):
+        if self._when != "always" and not self._is_for(request):
             return None
         namespace = self._namespace_of(request, options)
         if not namespace and target.own_key:
@@ -205,7 +214,7 @@ def _control(options: CallOptions) -> CacheControl:
 def _has_records(request: ChatRequest) -> bool:
     """Whether the messages are records, as validation has made them: other middleware may have replaced them."""
     messages: object = request.messages
-    return isinstance(messages, list) and all(isinstance(each, Record) for each in cast("list[object]", messages))
+    return isinstance(messages, list) and _MESSAGES.issuperset(map(type, cast("list[object]", messages)))
 
 
 def _rebuild(store: CacheStore, arguments: dict[str, Any]) -> CacheMiddleware:

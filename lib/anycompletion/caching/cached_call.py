@@ -205,16 +205,16 @@ class CachedCall:
         value = None if key is None else await self._stored(key)
         return None if key is None or value is None else self._read(key, value, read)
 
-    async def _stored(self, key: str) -> bytes | None:
+    def _stored(self, key: str) -> Awaitable[bytes | None]:
         """The stored bytes, within the time of the call; None if there are none.
 
         Raises:
             APITimeoutError: the store took all of the time.
         """
         if not self._access.may_wait:
-            return await self._access.get(key)
+            return self._access.get(key)
         self._waited = True
-        return await self._in_time(self._access.get(key))
+        return self._in_time(self._access.get(key))
 
     def _read(self, key: str, value: bytes, read: Callable[[StoredReply], T]) -> T | None:
         try:

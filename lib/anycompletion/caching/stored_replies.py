@@ -127,9 +127,9 @@ def write_reply(completion: ChatCompletion, created: float, *, keep_raw: bool) -
 def _as_json(completion: ChatCompletion) -> JsonObject:
     """OpenAI's JSON, in which a message that has parts has them as its content."""
     data: JsonObject = to_wire(completion)
-    for choice, item in zip(completion.choices, data["choices"], strict=True):
+    for index, choice in enumerate(completion.choices):
         if choice.message.parts is not None:
-            item["message"]["content"] = to_wire(choice.message.parts)
+            data["choices"][index]["message"]["content"] = to_wire(choice.message.parts)
     return data
 
 

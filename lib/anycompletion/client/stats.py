@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 class CountsUse(Protocol):
     """The part of a cache that counts its hits and misses."""
 
-    cache_use: tuple[int, int]
+    @property
+    def cache_use(self) -> tuple[int, int]:
+        """Hits and misses."""
+        ...
 
 
 @attrs.frozen(eq=False, repr=False)

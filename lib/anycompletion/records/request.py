@@ -24,7 +24,8 @@ else:
     _optional_tools = attrs.converters.optional(tool_definitions)
 
 
-@define(repr=False, eq=False)
+# Assigned values are converted when the request is validated: attrs would make each assignment a call.
+@define(repr=False, eq=False, on_setattr=attrs.setters.NO_OP)
 class ChatRequest(Record):
     """Chat-completion request: OpenAI's fields and `custom_id` for batches. No field contains a key.
 

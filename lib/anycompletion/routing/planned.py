@@ -91,18 +91,20 @@ class PlannedRoute:
     def quiet_target(self) -> PlannedTarget | None:
         """The target that the strategy picks, where it does so without knowing the request; else None.
 
-        Only where no target among which it picks has anything that must be looked at: an error, a pause, limits.
+        Only where nothing that decides has to be looked at closely: errors, pauses, limits.
         """
         if not self._can_be_quiet:
             return None
+        targets = self.targets
+        if self._strategy == "weighted":
+            chance = random() * self._bounds[-1]  # noqa: S311 (no secret)
+            drawn = targets[bisect.bisect(self._bounds, chance, 0, len(targets) - 1)]
+            # One that is out of order is drawn again, among the others, by the strategy.
+            return None if drawn.health.blocked_until or drawn.plan.cooldown.until else drawn
         for health, cooldown in self._watched:
             if health.blocked_until or cooldown.until:
                 return None
-        targets = self.targets
         match self._strategy:
-            case "weighted":
-                chance = random() * self._bounds[-1]  # noqa: S311 (no secret)
-                return targets[bisect.bisect(self._bounds, chance, 0, len(targets) - 1)]
             case "least_busy":
                 loads: list[float] = [health.in_flight for health, _ in self._watched]
                 if self._has_weights:

@@ -35,6 +35,8 @@ def parse_options(keywords: Mapping[str, Any]) -> OptionValues:
     Raises:
         TypeError: an unknown keyword, or one that belongs to the request.
     """
+    if not keywords:
+        return NO_OPTIONS
     for name in keywords:
         if name in PARAM_CHECKS or name in ("model", "messages"):
             text = f"pass {name}= to create, or to ChatRequest"
