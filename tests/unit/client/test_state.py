@@ -110,7 +110,7 @@ def client_to(server: RawServer, **options: object) -> AsyncCompletion:
 async def test_stats_of_an_unused_client_are_empty() -> None:
     """A health page would fail before the first call."""
     async with AsyncCompletion() as client:
-        assert client.stats().to_dict() == {"providers": {}, "routes": {}}
+        assert client.stats().to_dict() == {"providers": {}, "routes": {}, "cache": None}
         assert client.stats().summary() == ""
 
 
