@@ -252,7 +252,7 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
         "import msgspec.json",
         "records.base imports msgspec, which only auth, caching, client.configuration, client.key_binding, codecs, "
         "dialects, http, params, providers.placeholders, providers.structured_support, rate_limit_headers, "
-        "records.chunks, redaction, routing.tried, structured, tools, transport.timeouts may import",
+        "records.chunks, records.reply_info, redaction, structured, tools, transport.timeouts may import",
     ),
     "anyio": (
         "transport/errors.py",

@@ -120,7 +120,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
                 "providers.structured_support",
                 "rate_limit_headers",
                 "redaction",
-                "routing.tried",
+                "records.reply_info",
                 "transport.timeouts",
             ),
             _STRUCTS,
@@ -166,7 +166,6 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
     },
     "run_errors": {"records.messages": "the public type of the call of a tool that raised"},
     "options": {"routing.route": "the public type of `fallbacks`"},
-    "records.reply_info": {"routing.tried": "the public type of `tried`"},
 }
 """Module → module of a higher layer that it may import under ``if TYPE_CHECKING:`` only → why."""
 

@@ -13,8 +13,7 @@ from ..providers import Provider, resolve_model
 from ..routing.flat_route import FlatRoute, FlatTarget, flatten_fallbacks
 from ..routing.planned import PlannedRoute, PlannedTarget
 from ..routing.route import RouteTarget, checked_targets
-from ..routing.target_health import TargetHealth
-from ..routing.tried import TargetState
+from ..routing.target_health import TargetHealth, TargetState
 from .client_routes import ClientRoutes, unknown_provider_of
 from .key_binding import BOUND_OPTIONS, Homes
 from .list_prices import add_list_prices

@@ -12,7 +12,7 @@ from .._value import FrozenValue
 
 if TYPE_CHECKING:
     from ..calls import ProviderState
-    from ..routing.tried import TargetState
+    from ..routing.target_health import TargetState
     from .route_planning import RoutePlanner
     from .state import ClientState
 

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from attrs import define, field
 
 from .._value import Value
+from ..errors import CompletionError
 from ..http import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
-    from ..routing.tried import Tried
     from .rate_limit_state import RateLimitState
+
+
+class Tried(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """One visit of a call to a target of its route."""
+
+    target: str
+    """Name of the target."""
+    provider: str
+    """Name of the provider."""
+    model: str
+    """The provider's own name of the model."""
+    error: CompletionError | None
+    """The error with which the visit ended; None for the target that answered."""
+    elapsed: float
+    """Seconds from the begin of the visit to its end; of a stream, to its first content."""
+    attempts: int
+    """Requests that were made."""
+    hedged: bool = False
+    """Whether the visit began while another one was under way."""
+    maybe_billed: bool = False
+    """Whether the provider may have done the work although its reply was not used."""
 
 
 def _no_texts() -> list[str]:

@@ -9,8 +9,9 @@
         reply = await client.create("fast", "Hello!")
 """
 
+from ..records.reply_info import Tried
 from .route import CircuitBreaker, Route, RouteTarget, Strategy
 from .shared_health import SharedHealth
-from .tried import TargetState, Tried
+from .target_health import TargetState
 
 __all__ = ["CircuitBreaker", "Route", "RouteTarget", "SharedHealth", "Strategy", "TargetState", "Tried"]

@@ -6,11 +6,11 @@ import copy
 from collections.abc import Sequence
 
 from ..errors import APIConnectionError, APIError, CompletionError, RateLimitError, printable
+from ..records.reply_info import Tried
 from ..retry_policy import is_load_refusal
 from ..route_errors import AllTargetsFailedError
 from .flat_route import FlatRoute
 from .planned import PlannedRoute
-from .tried import Tried
 from .visit import Visit
 
 

@@ -18,6 +18,7 @@ from ..calls import Call
 from ..errors import APIError, APITimeoutError, CompletionError
 from ..options import Timeout
 from ..records import ChatRequest, ReplyInfo
+from ..records.reply_info import Tried
 from ..retry_policy import MAX_HINT, Backoff, has_wait_hint, work_may_have_begun, worth_retrying
 from ..validation import validate_request
 from .call_loads import CallLoads
@@ -28,7 +29,6 @@ from .move_rules import move_rule
 from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient, max_requests
 from .preferred_target import pick_for
 from .target_choice import NextStep, choose
-from .tried import Tried
 from .visit import Visit
 from .visit_log import VisitLog
 

@@ -9,10 +9,10 @@ from typing import cast
 from ..calls import Call
 from ..errors import CompletionError
 from ..records import ChatCompletion
+from ..records.reply_info import Tried
 from .hedging import first_answer
 from .planned import PlannedRoute, PlannedTarget
 from .routed_call import RoutedCall
-from .tried import Tried
 from .visit import Visit
 
 

@@ -9,12 +9,31 @@ import copy
 from collections import deque
 from typing import Literal
 
+import attrs
+
 from .._async import WaiterQueue
+from .._value import FrozenValue
 from ..errors import CompletionError
 from .route import CircuitBreaker
 
 _NEWEST = 0.1
 """Weight of the newest sample in a mean that falls."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class TargetState(FrozenValue):
+    """The state of one target of a route, for health pages."""
+
+    name: str
+    """Name of the target."""
+    state: Literal["closed", "open", "half_open"]
+    """Closed: calls go there. Open: it failed, and calls pass it by. Half open: the next call probes it."""
+    retry_in: float | None
+    """Seconds until an open target is probed, or until one that refused calls for their rate is asked again."""
+    in_flight: int
+    """Calls that are under way there; open streams count."""
+    latency: float | None
+    """Mean of the last calls: seconds to a stream's first content, or seconds per token of a whole reply."""
 
 
 class TargetHealth:

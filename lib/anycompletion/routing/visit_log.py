@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import APIError, CompletionError, RateLimitError
+from ..records.reply_info import Tried
 from ..transport import Transport
 from .flat_route import FlatTarget
-from .tried import Tried
 from .visit import Visit
 
 

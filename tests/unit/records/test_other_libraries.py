@@ -10,6 +10,7 @@ import pytest
 from anthropic.types import Message as AnthropicMessage
 from anthropic.types import TextBlock
 from anthropic.types import Usage as AnthropicUsage
+from cattrs import Converter
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from openai.types.chat import ChatCompletionMessage as OpenAIMessage
@@ -28,6 +29,7 @@ from anycompletion import (
     FunctionCall,
     InvalidRequestError,
     Record,
+    ReplyInfo,
     TextPart,
     ToolCall,
     ToolMessage,
@@ -35,6 +37,7 @@ from anycompletion import (
     UserMessage,
 )
 from anycompletion.records import plain
+from anycompletion.routing import Tried
 from anycompletion.validation.message_input import parse_messages
 
 CALL = ToolCall("c", FunctionCall("f", "{}"))
@@ -222,3 +225,12 @@ def test_objects_that_cannot_be_read_are_refused_with_their_place(given: Any, te
     assert str(caught.value).startswith("messages[0]")
     assert text in str(caught.value)
     assert "a prompt" not in str(caught.value)
+
+
+def test_cattrs_reads_the_types_of_a_reply() -> None:
+    """A program that writes its own records by cattrs could not write a reply among them."""
+    reply = ChatCompletion("1", [Choice(0, ChatCompletionMessage("Hi"), "stop")], "m", usage=Usage(1, 2, 3))
+    reply.info = ReplyInfo("openai", "m", tried=(Tried("a", "openai", "m", None, 0.5, 1),))
+    data = Converter().unstructure(reply)
+    assert data["choices"][0]["message"]["content"] == "Hi"
+    assert data["_info"]["provider"] == "openai"
