@@ -16,6 +16,7 @@ except ImportError as missing:
 from .. import FilePart, FileRef, ImagePart, ImageUrl, InvalidRequestError, Part, TextPart
 from ..tools import RunnableTool, ToolError
 
+_APPROVALS = ("destructive", "all", "none")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")  # a request with another fails, and so does the run
 
 
@@ -40,12 +41,18 @@ async def mcp_tools(
         only: the server's names of the tools to take. Default: all.
         needs_approval: ``"destructive"``: the tools that the server marks neither as read-only nor as not destructive,
             which by the specification may destroy something; ``"all"``, for servers that you do not trust; ``"none"``.
-        timeout: seconds that one call may take; None: the run's `tool_timeout`. Default: 60.
+        timeout: seconds that one call may take, whatever the run's `tool_timeout` is; None for that. Default: 60.
 
     Raises:
-        InvalidRequestError: two tools would have one name, a name is too long, or the server has no tool of `only`.
+        InvalidRequestError: an argument is invalid, two tools would have one name, a name is too long, a schema is not
+            that of an object, or the server has no tool of `only`.
         mcp.MCPError: the server did not list its tools.
     """
+    if needs_approval not in _APPROVALS:  # a misspelt value must not let tools run unasked
+        expected = "needs_approval: expected 'destructive', 'all' or 'none'"
+        raise InvalidRequestError(f"{expected}, found {needs_approval!r}", param="needs_approval")
+    if isinstance(only, str):
+        raise InvalidRequestError("only: expected a list of names, found str", param="only")
     listed = await _list_tools(session.session if isinstance(session, Client) else session)
     names = [each.name for each in listed]
     if missing := [name for name in only or () if name not in names]:
@@ -57,19 +64,21 @@ async def mcp_tools(
         name = re.sub(r"[^a-zA-Z0-9_-]", "_", prefix + each.name)
         if name in found:
             raise InvalidRequestError(f"two tools of the server would have the name {name!r}, one is {each.name!r}")
-        # OpenAI refuses objects without `properties`, which servers leave out where a tool has no parameters.
-        schema: dict[str, Any] = {"type": "object", "properties": {}, **each.input_schema}
         hints = each.annotations or types.ToolAnnotations()
         may_destroy = not hints.read_only_hint and hints.destructive_hint is not False
-        found[name] = RunnableTool.from_schema(
-            name,
-            {key: value for key, value in schema.items() if key != "$schema"},
-            partial(_call_tool, session, each.name),
-            description=each.description or each.title,
-            strict=False,
-            timeout=timeout,
-            needs_approval=needs_approval == "all" or (needs_approval == "destructive" and may_destroy),
-        )
+        try:
+            found[name] = RunnableTool.from_schema(
+                name,
+                # Some servers write null where there is nothing, such as for the properties of no parameters.
+                {key: value for key, value in each.input_schema.items() if key != "$schema" and value is not None},
+                partial(_call_tool, session, each.name),
+                description=each.description or each.title,
+                strict=False,
+                timeout=timeout,
+                needs_approval=needs_approval == "all" or (needs_approval == "destructive" and may_destroy),
+            )
+        except InvalidRequestError as error:
+            raise InvalidRequestError(f"the server's tool {each.name!r}: {error}", param=error.param) from None
     return list(found.values())
 
 

@@ -129,6 +129,49 @@ async def test_names_that_cannot_be_used_are_refused(names: list[str], options: 
             await mcp_tools(session, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (
+            {"needs_approval": "destuctive"},
+            "needs_approval: expected 'destructive', 'all' or 'none', found 'destuctive'",
+        ),
+        ({"needs_approval": True}, "needs_approval: expected 'destructive', 'all' or 'none', found True"),
+        ({"needs_approval": None}, "needs_approval: expected 'destructive', 'all' or 'none', found None"),
+        ({"only": "delete"}, "only: expected a list of names, found str"),
+    ],
+    ids=["misspelt", "True", "None", "a text"],
+)
+async def test_invalid_arguments_are_refused(session: ClientSession, options: dict[str, Any], error: str) -> None:
+    """A destructive tool would run unasked, or other tools be taken than were meant."""
+    with pytest.raises(InvalidRequestError) as caught:
+        await mcp_tools(session, **options)
+    assert str(caught.value) == error
+
+
+async def test_nulls_in_a_schema_are_left_out() -> None:
+    """One tool without parameters would cost all tools of servers that write null for them."""
+    schema = {"type": "object", "properties": None, "required": None}
+    async with served(ToolServer([types.Tool(name="now", input_schema=schema)])) as session:
+        (found,) = await mcp_tools(session)
+    assert found.parameters == {"type": "object", "properties": {}}
+
+
+async def test_an_unusable_tool_is_refused_by_its_name_at_the_server() -> None:
+    """One could not see which of a server's tools to leave out by `only`."""
+    tools = [types.Tool(name=name, input_schema=NO_PARAMETERS) for name in ("good", "x" * 65)]
+    async with served(ToolServer(tools)) as session:
+        with pytest.raises(InvalidRequestError, match=f"the server's tool '{'x' * 65}': name: "):
+            await mcp_tools(session)
+        assert [each.name for each in await mcp_tools(session, only=["good"])] == ["good"]
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, 60), ({"timeout": 5}, 5), ({"timeout": None}, None)], ids=str)
+async def test_calls_have_a_timeout_of_their_own(session: ClientSession, given: Any, used: float | None) -> None:
+    """A call would not be bounded as documented, or None not leave it to the run."""
+    assert {each.timeout for each in await mcp_tools(session, **given)} == {used}
+
+
 async def test_a_list_that_repeats_itself_ends(session: ClientSession, server: ToolServer) -> None:
     """A server whose pages lead back to the first would be asked for ever."""
     server.next_page = "0"
