@@ -24,6 +24,7 @@ from anycompletion import (
     InvalidRequestError,
     RateLimitError,
     ToolCall,
+    Usage,
 )
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
@@ -150,7 +151,7 @@ async def test_a_run_is_relayed_as_one_reply(serve: Served, runs: FakeRuns) -> N
     assert [delta.get("role") for delta in deltas(chunks)] == ["assistant", None, None, None]
     assert [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]] == [*[None] * 4, "stop"]
     assert len({(chunk["id"], chunk["model"], chunk["created"]) for chunk in chunks}) == 1
-    assert chunks[0]["id"] == runs.started[0].turns[0].reply.id
+    assert chunks[0]["model"] == MODEL
     for chunk in chunks:
         OpenAIChunk.model_validate(chunk, strict=True)
 
@@ -197,6 +198,27 @@ async def test_a_paused_run_is_marked(serve: Served, runs: FakeRuns) -> None:
     pending = [{"id": call.id, "name": "delete", "arguments": {"path": "/a"}}]
     assert ended["tool_event"] == {"type": "run_finished", "turn": 0, "status": "paused", "pending": pending}
     assert last["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@services
+async def test_a_run_that_goes_on_is_one_reply(serve: Served, runs: FakeRuns) -> None:
+    """A page would see an empty id first, and another one in the middle of the reply."""
+    paused = await runs.start(tool_call("delete", path="/a"))()
+    runs.fake.add("It is gone.")
+    start = lambda: runs.client.run_tools(MODEL, paused.messages, [delete], approve=lambda _: True)  # noqa: E731
+    async with serve(start, tools=True) as url:
+        chunks = await relayed(url)
+    ((id, model, created),) = {(chunk["id"], chunk["model"], chunk["created"]) for chunk in chunks}
+    assert (id[:9], model, created > 0) == ("chatcmpl-", MODEL, True)
+
+
+@services
+async def test_a_run_may_end_without_choices(serve: Served, runs: FakeRuns) -> None:
+    """A reply of a provider that has no choices would be an internal error in the middle of the response."""
+    start = runs.start([ChatCompletionChunk(usage=Usage(1, 0, 1))])
+    async with serve(start, tools=True) as url:
+        *_, last = await relayed(url)
+    assert [choice["finish_reason"] for choice in last["choices"]] == ["stop"]
 
 
 async def test_a_refusal_is_sent(runs: FakeRuns) -> None:

@@ -49,7 +49,7 @@ class RunDriver:
     ) -> None:
         self._client = client
         self._requests = RunRequests(request if answer is None else answer.typed.request, answer)
-        self._model = request.model
+        self.model = request.model
         self._tools = tools
         self._settings = settings
         self._answer = answer
@@ -154,7 +154,7 @@ class RunDriver:
             self._step = self._ask
             return
         self._is_first = False
-        self._reply = stored_reply(results.message, self._model)
+        self._reply = stored_reply(results.message, self.model)
         self._set_calls(results)
         self._begin_calls()
 

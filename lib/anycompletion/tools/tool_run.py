@@ -46,6 +46,11 @@ class ToolRun(Generic[T_co]):
     # --- the state so far ---
 
     @property
+    def model(self) -> str:
+        """The model, or the route, that the run asks."""
+        return self._driver.model
+
+    @property
     def messages(self) -> list[Message]:
         """The conversation so far: what a new run goes on from."""
         return self._driver.messages

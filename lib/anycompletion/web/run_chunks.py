@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections import deque
 from typing import Any
 
@@ -10,7 +12,7 @@ from ..tools import CallFinished, CallStarted, ChunkEvent, ReasoningDelta, RunFi
 
 
 class RunChunks:
-    """The text of a tool run as chunks, with the id and the model of its first turn.
+    """The text of a tool run as chunks of one reply, with an id of its own and the model that the run was given.
 
     The last one has the finish reason of the last turn, which is ``tool_calls`` where the run ended before the model
     was done. Texts of two turns have an empty line between them.
@@ -25,8 +27,9 @@ class RunChunks:
         self._tools = tools
         self._events = run.events(raw=True)
         self._due: deque[ChatCompletionChunk] = deque()
-        self._first: ChatCompletionChunk | None = None
-        """The first chunk of the first turn."""
+        # Not those of a turn: a run that goes on from calls has events before its first chunk.
+        self._id = f"chatcmpl-{uuid.uuid4().hex}"
+        self._created = int(time.time())
         self._text_turn: int | None = None
         """The turn of the last text."""
 
@@ -46,7 +49,6 @@ class RunChunks:
         """Makes what is due of one event."""
         match event:
             case ChunkEvent(chunk):
-                self._first = self._first or chunk
                 for choice in chunk.choices:
                     if choice.delta.refusal is not None:
                         self._add_choice(Delta(refusal=choice.delta.refusal))
@@ -69,7 +71,8 @@ class RunChunks:
                 pending = [{"id": each.id, "name": each.name, "arguments": each.arguments} for each in outcome.pending]
                 ended = {"status": outcome.status, "pending": pending}
                 self._add_tool_event({"type": "run_finished", "turn": turn, **ended})
-                self._add_choice(Delta(), outcome.reply.choices[0].finish_reason or "stop")
+                reason = next((choice.finish_reason for choice in outcome.reply.choices), None)
+                self._add_choice(Delta(), reason or "stop")
             case _:
                 pass  # the end of a turn
 
@@ -82,8 +85,7 @@ class RunChunks:
             self._due.append(self._chunk([], {"tool_event": event}))
 
     def _chunk(self, choices: list[ChunkChoice], extra: JsonObject | None = None) -> ChatCompletionChunk:
-        first = self._first or ChatCompletionChunk()
-        return ChatCompletionChunk(first.id, choices, first.created, first.model, extra=extra)
+        return ChatCompletionChunk(self._id, choices, self._created, self._run.model, extra=extra)
 
 
 def _plain(content: Content) -> object:
