@@ -155,7 +155,7 @@ def unions(a: int | str, b: list[int] | None, c: float | bool = False) -> Any:
 def times(
     a: datetime.datetime, b: datetime.date, c: datetime.timedelta, d: uuid.UUID, e: decimal.Decimal, f: bytes
 ) -> Any:
-    return [a, b, c, d, e, f]
+    return [a, b, c, d, e, f.decode()]
 
 
 def data_class(place: Place, places: list[Place]) -> Any:

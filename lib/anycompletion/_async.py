@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
 
 def is_async_function(value: object) -> bool:
-    """Whether a call of `value` has to be awaited: an ``async def``, or an object whose ``__call__`` is one."""
+    """Whether a call of `value` has to be awaited: an ``async def``, or an object whose ``__call__`` is one.
+
+    That of a `functools.partial` is as that of the function in it.
+    """
+    while isinstance(value, functools.partial):
+        value = cast("functools.partial[object]", value).func
     return any(map(inspect.iscoroutinefunction, (value, getattr(value, "__call__", None))))  # noqa: B004
 
 

@@ -1,5 +1,7 @@
 """The package's logger. Log records contain neither prompts nor replies nor keys.
 
+Only what a tool of the caller wrote into an exception is logged as it is, at DEBUG.
+
 A record's text is for people. Its details are attributes of the record, for handlers that write JSON: `ac_event`, and
 `ac_provider`, `ac_model`, `ac_attempt`, `ac_status` …. Each name begins with ``ac_``, because `logging` refuses
 attributes that a record has already, and apps put names such as `request_id` into every record by a record factory.
@@ -37,10 +39,21 @@ def log_event(level: int, event: str, text: str, *args: object, stacklevel: int 
         _emit(log, level, event, text, args, stacklevel + 1, details)
 
 
-def log_tool_event(level: int, event: str, text: str, *args: object, **details: object) -> None:
-    """Logs one event of a tool, on a logger of its own; otherwise as `log_event`."""
+def log_tool_event(
+    level: int, event: str, text: str, *args: object, exc_info: BaseException | None = None, **details: object
+) -> None:
+    """Logs one event of a tool on a logger of its own, otherwise as `log_event`.
+
+    Args:
+        level: level of the record.
+        event: the attribute `ac_event`.
+        text: text for people.
+        *args: values in the text.
+        exc_info: exception of a tool, whose text and traceback become part of the record: at DEBUG only.
+        **details: further attributes.
+    """
     if tools_log.isEnabledFor(level):
-        _emit(tools_log, level, event, text, args, 2, details)
+        _emit(tools_log, level, event, text, args, 2, details, exc_info)
 
 
 def _emit(
@@ -51,11 +64,12 @@ def _emit(
     args: tuple[object, ...],
     stacklevel: int,
     details: dict[str, object],
+    exc_info: BaseException | None = None,
 ) -> None:
     details["event"] = event
     extra = {f"ac_{name}": _printable(each) for name, each in details.items()}
     try:
-        logger.log(level, text, *args, extra=extra, stacklevel=stacklevel + 1)
+        logger.log(level, text, *args, exc_info=exc_info, extra=extra, stacklevel=stacklevel + 1)
     except (Exception, GeneratorExit):  # noqa: BLE001 (the app's code may raise anything, and the call must go on)
         if logging.raiseExceptions and sys.stderr:  # as `logging.Handler.handleError` reports a failure to write
             traceback.print_exc(limit=-1)

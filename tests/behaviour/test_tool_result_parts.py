@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ImagePart, ImageUrl, ToolMessage
+from anycompletion import AsyncCompletion, ImagePart, ImageUrl, TextPart, ToolMessage
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.providers import known_providers
-from anycompletion.testing import SimulatorServer
+from anycompletion.testing import FakeProvider, SimulatorServer, tool_call
+from anycompletion.tools import ToolError, ToolRun, tool
 from anycompletion.validation.request_checks import build_request
 from support.simulated import MODEL_BY_DIALECT, WITH_FUNCTIONS
 
@@ -113,3 +116,64 @@ def test_mistral_gets_a_reply_between_results_and_the_user() -> None:
     assert roles == ["user", "assistant", "tool", "tool", "assistant", "user"]
     roles = [each["role"] for each in encoded(texts[:3], "mistral", quirks)]
     assert roles == ["user", "assistant", "tool"]
+
+
+# --- results that no request can have --------------------------------------------------------------------------------
+
+
+class WithoutInit(ToolError):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def raising(error: BaseException) -> Any:
+    raise error
+
+
+UNSENDABLE: dict[str, Callable[[], Any]] = {
+    "text part without a text": lambda: [TextPart(None)],  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "image whose address is a number": lambda: ImagePart(ImageUrl(5)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "error with an invalid part": lambda: raising(ToolError([TextPart(5)])),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "error whose constructor does not call that of its base class": lambda: raising(WithoutInit(7)),
+    "cancellation by the tool itself": lambda: raising(asyncio.CancelledError()),
+    "end of a generator": lambda: raising(GeneratorExit()),
+}
+
+
+@pytest.mark.parametrize("make", UNSENDABLE.values(), ids=UNSENDABLE)
+@pytest.mark.parametrize("is_live", [False, True], ids=["awaited", "events"])
+async def test_a_run_goes_on_after_what_no_request_can_have(make: Callable[[], Any], *, is_live: bool) -> None:
+    """The run would never end, end as if it had been cancelled, or leave a message that no later run can send."""
+
+    @tool
+    async def look() -> Any:
+        """Look."""
+        return make()
+
+    async with AsyncCompletion(providers=[FakeProvider(tool_call("look"), "Nothing.", name="openai")]) as client:
+        run: ToolRun[None] = client.run_tools("openai/gpt-4o", "Look!", [look])
+        if is_live:
+            async for _ in run.events():
+                pass
+        outcome = await run
+    assert outcome.text == "Nothing."
+    assert "the tool failed" in str(outcome.messages[2].content)
+
+
+async def test_a_bare_address_and_a_lone_surrogate_in_parts_can_be_sent() -> None:
+    """The request after the result would fail inside of the package, and each one that goes on from its messages."""
+
+    @tool
+    async def look() -> Any:
+        """Look."""
+        return [ImagePart(f"data:image/png;base64,{PNG}"), "a\ud800b", {"width": 3}]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    async with AsyncCompletion(providers=[FakeProvider(tool_call("look"), "Seen.", name="openai")]) as client:
+        outcome = await client.run_tools("openai/gpt-4o", "Look!", [look])
+    assert outcome.text == "Seen."
+    content = outcome.turns[0].outcomes[0].content
+    assert content == [
+        ImagePart(ImageUrl(f"data:image/png;base64,{PNG}", bare=True)),
+        TextPart("a\ufffdb"),
+        TextPart('{"width":3}'),
+    ]

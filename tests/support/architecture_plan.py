@@ -217,6 +217,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "validation.option_checks": {"anycompletion.cache_control": "few programs have a cache"},
     "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "tools.descriptions": {"docstring_parser": _EXTRA},
+    "tools.tool_results": {"anycompletion.validation.structure": _CATTRS},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from logging import WARNING
+from logging import DEBUG, WARNING
 from typing import Any, Protocol, cast
 
 import anyio
@@ -69,10 +69,11 @@ class RunningCall:
         arguments: of the call.
         context: for a tool that wants it.
         timeout: seconds that the tool may run, where it has no limit of its own; never past the deadline of `context`.
+            The time that a sync tool waits for a thread does not count.
         max_result_chars: characters of a result.
         threads: limit of the threads of sync tools; None for that of calls without a client.
         on_end: called with the outcome; with the exception where the call was cancelled, and where the tool raised
-            CancelledError, KeyboardInterrupt, SystemExit or ClientClosedError.
+            KeyboardInterrupt, SystemExit or ClientClosedError.
     """
 
     def __init__(
@@ -89,15 +90,23 @@ class RunningCall:
     ) -> None:
         self._tool = tool
         self._call = call
+        self._arguments = arguments
+        self._context = context
+        self._timeout = tool.timeout if tool.timeout is not None else timeout
         self._max_result_chars = max_result_chars
+        self._threads = threads
         self._on_end: Callable[[ToolOutcome | BaseException], object] | None = on_end
-        self._limit = _limit(tool.timeout if tool.timeout is not None else timeout, context.deadline)
         self._timed_out = self._cancelled = False
+        self._returned_type: str | None = None
+        """The name of the type of the value that the function returned, once it has."""
         self._started = time.monotonic()
-        loop = asyncio.get_running_loop()
-        value = _value(tool, arguments, context, threads)
-        self._task: asyncio.Task[Any] = loop.create_task(value, name=f"tool {tool.name}")
-        self._timer = None if self._limit is None else loop.call_later(self._limit, self._time_out)
+        self._limit: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        if tool.is_async:
+            self._begin()
+        else:
+            self._set_limit(context.deadline)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"tool {tool.name}")
         self._task.add_done_callback(self._on_done)
 
     def runs_in(self, task: asyncio.Task[Any] | None) -> bool:
@@ -114,6 +123,19 @@ class RunningCall:
         self._timer = asyncio.get_running_loop().call_later(GRACE, self._leave)
         self._task.cancel()
 
+    def _begin(self) -> None:
+        """Starts the time of the function."""
+        if not self._cancelled:
+            self._started = time.monotonic()
+            limits = [each for each in (self._timeout, self._context.deadline) if each is not None]
+            self._set_limit(min(limits, default=None))
+
+    def _set_limit(self, limit: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._limit = limit
+        self._timer = None if limit is None else asyncio.get_running_loop().call_later(limit, self._time_out)
+
     def _time_out(self) -> None:
         self._timed_out = not self._task.done()
         self.cancel()
@@ -125,35 +147,60 @@ class RunningCall:
         _left.add(self._task)
         self._end(self._timeout_outcome() if self._timed_out else asyncio.CancelledError())
 
-    def _on_done(self, task: asyncio.Task[Any]) -> None:
+    def _on_done(self, task: asyncio.Task[ToolOutcome]) -> None:
         _left.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if self._timer is not None:
             self._timer.cancel()
         if error is None:
-            self._end(self._value_outcome(task.result()))
+            self._end(task.result())
         elif self._timed_out:
             self._end(self._timeout_outcome())
-        elif self._cancelled:
+        elif self._cancelled or (task.cancelled() and task.cancelling()):
             self._end(asyncio.CancelledError())
-        elif isinstance(error, ClientClosedError) or not isinstance(error, Exception):
-            self._end(error)
-        else:
+        elif isinstance(error, (Exception, *_FAILURES)) and not isinstance(error, ClientClosedError):
             self._end(self._error_outcome(error))
+        else:
+            self._end(error)
 
     def _end(self, ended: ToolOutcome | BaseException) -> None:
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end(ended)
 
-    # --- outcomes ---
+    # --- the task of the tool, whose exceptions are failures of the tool, also those of methods of its result ---
 
-    def _value_outcome(self, value: object) -> ToolOutcome:
+    async def _run(self) -> ToolOutcome:
         try:
-            content = result_content(value)
-        except Exception as refused:  # noqa: BLE001 (methods of the value may raise anything)
-            return self._error_outcome(refused)
-        return self._content_outcome(content, None)
+            value = await self._value()
+        except ToolError as error:
+            content = _error_content(error)
+            if content is None:
+                raise
+            return self._content_outcome(content, error)
+        self._returned_type = type(value).__name__
+        return self._content_outcome(result_content(value), None)
+
+    async def _value(self) -> object:
+        """What the function returns, awaited; one in a thread may return an awaitable as well."""
+        if self._tool.is_async:
+            return await cast("Awaitable[object]", self._tool.call_function(self._arguments, self._context))
+        in_thread = ThreadCall(
+            lambda: self._tool.call_function(self._arguments, self._context), self._threads, self._begin
+        )
+        try:
+            returned: object = await in_thread.run()
+        except asyncio.CancelledError:
+            # A function that has ended may not run again when the run is resumed, so its value is kept.
+            if not in_thread.has_returned:
+                if in_thread.is_running:
+                    text, name = "the thread of tool %s goes on after its cancellation", self._tool.name
+                    log_tool_event(WARNING, "tool_thread_abandoned", text, name, tool=name)
+                raise
+            returned = in_thread.value
+        return await cast("Awaitable[object]", returned) if inspect.isawaitable(returned) else returned
+
+    # --- outcomes ---
 
     def _content_outcome(self, content: Content, error: ToolError | None) -> ToolOutcome:
         length = text_length(content)
@@ -162,30 +209,33 @@ class RunningCall:
             return self._failed_outcome(problem, error or CallError("the result is too long"))
         return ToolOutcome(self._call, content, error, self._elapsed)
 
-    def _error_outcome(self, error: Exception) -> ToolOutcome:
-        if isinstance(error, ToolError) and error.content:
-            try:
-                content = result_content(error.content)
-            except Exception:  # noqa: BLE001 (as for a value)
-                pass
-            else:
-                return self._content_outcome(content, error)
-        name, tool = type(error).__name__, self._tool.name
+    def _error_outcome(self, error: BaseException) -> ToolOutcome:
+        name, tool, returned = type(error).__name__, self._tool.name, self._returned_type
         # Without the text and the traceback, which may hold a secret or what the model wrote.
-        log_tool_event(WARNING, "tool_failed", "tool %s failed with %s", tool, name, tool=tool, error=name)
+        if returned is None:
+            log_tool_event(WARNING, "tool_failed", "tool %s failed with %s", tool, name, tool=tool, error=name)
+        else:
+            text = "tool %s returned a value of type %s that cannot be sent as a result: %s"
+            log_tool_event(
+                WARNING, "tool_result_refused", text, tool, returned, name, tool=tool, result=returned, error=name
+            )
+        log_tool_event(DEBUG, "tool_traceback", "traceback of tool %s", tool, tool=tool, exc_info=error)
         return self._failed_outcome(failed(error), error)
 
     def _timeout_outcome(self) -> ToolOutcome:
         limit = self._limit or 0.0
         return self._failed_outcome(timed_out(limit), CallTimeout(f"timed out after {limit:.3g} s"))
 
-    def _failed_outcome(self, content: dict[str, object], error: Exception) -> ToolOutcome:
+    def _failed_outcome(self, content: dict[str, object], error: BaseException) -> ToolOutcome:
         return error_outcome(self._call, content, error, self._elapsed)
 
     @property
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
 
+
+_FAILURES = (asyncio.CancelledError, GeneratorExit)
+"""Exceptions that are failures of a tool that raises them, as any `Exception` is: the run was not cancelled."""
 
 _left: set[asyncio.Task[Any]] = set()
 """Tools that did not end when they were cancelled; event loops keep no strong reference to tasks."""
@@ -229,29 +279,9 @@ async def run_call(
     return outcome
 
 
-def _limit(timeout: float | None, left: float | None) -> float | None:
-    limits = [each for each in (timeout, left) if each is not None]
-    return min(limits) if limits else None
-
-
-async def _value(
-    tool: CallableTool,
-    arguments: ReadArguments,
-    context: ToolContext[Any],
-    threads: anyio.CapacityLimiter | None,
-) -> Any:
-    """What the function returns, awaited; one in a thread may return an awaitable as well."""
-    if tool.is_async:
-        return await cast("Awaitable[object]", tool.call_function(arguments, context))
-    in_thread = ThreadCall(lambda: tool.call_function(arguments, context), threads)
+def _error_content(error: ToolError) -> Content | None:
+    """What the model gets of a `ToolError`; None where that is nothing, or nothing that a message can hold."""
     try:
-        returned: object = await in_thread
-    except asyncio.CancelledError:
-        # A function that has ended may not run again when the run is resumed, so its value is kept.
-        if not in_thread.has_returned:
-            if in_thread.has_begun:
-                text = "the thread of tool %s goes on after its cancellation"
-                log_tool_event(WARNING, "tool_thread_abandoned", text, tool.name, tool=tool.name)
-            raise
-        returned = in_thread.value
-    return await cast("Awaitable[object]", returned) if inspect.isawaitable(returned) else returned
+        return result_content(error.content) if error.content else None
+    except Exception:  # noqa: BLE001 (methods of the content may raise anything)
+        return None

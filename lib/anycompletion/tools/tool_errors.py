@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from ..records import Part
+from ..records import Part, Record
 
 
 class ToolError(Exception):
     """Failure of a tool with a text for the model, which sees the text of no other exception.
 
     Args:
-        content: a text for the model, or content parts.
+        content: a text for the model, or content parts. Without one, the model gets the name of the class only, as of
+            any other exception.
+
+    Raises:
+        TypeError: `content` is something else, such as another exception: its text may be confidential.
     """
 
+    content: str | Sequence[Part] = ""
+    """What the model gets."""
+
     def __init__(self, content: str | Sequence[Part] = "") -> None:
+        found = cast("object", content)
+        if not isinstance(found, (str, Sequence, Record)) or isinstance(found, (bytes, bytearray, memoryview)):
+            raise TypeError(f"ToolError: expected a text for the model, or parts; found {type(found).__name__}")
         super().__init__(content)
         self.content = content
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from ..codecs.lenient import replace_surrogates
-from ..records import Content, FilePart, ImagePart, Part, Record, TextPart, plain
+from ..records import AudioPart, Content, FilePart, ImagePart, Part, TextPart
+from ..records.base import ModelMethods
 from .tool_errors import ArgumentMismatch
 
 _PARTS = (TextPart, ImagePart, FilePart)
@@ -20,12 +21,17 @@ def result_content(value: object) -> Content:
     """The value that a tool returned as content: a text as it is, parts as parts, all else as JSON.
 
     Raises:
-        Exception: the value cannot be written as JSON.
+        Exception: the value cannot be written as JSON, or has an invalid part.
     """
     if isinstance(value, str):
         return sendable_text(value)
-    parts = _parts(value)
-    return json_text(value) if parts is None else parts
+    if isinstance(value, _PARTS):
+        return _checked_parts([value])
+    if isinstance(value, (list, tuple)):
+        items = cast("Sequence[object]", value)
+        if any(isinstance(item, _PARTS) for item in items):
+            return _checked_parts([_as_part(item) for item in items])
+    return json_text(value)
 
 
 def sendable_text(text: str) -> str:
@@ -34,18 +40,25 @@ def sendable_text(text: str) -> str:
     return text if text.isascii() else cast("str", replace_surrogates(text))
 
 
-def _parts(value: object) -> Sequence[Part] | None:
-    """A part, or a list of parts and texts, as parts; None for another value."""
-    if isinstance(value, _PARTS):
-        return [value]
-    if not isinstance(value, (list, tuple)):
-        return None
-    items = cast("Sequence[object]", value)
-    if not any(isinstance(item, _PARTS) for item in items):
-        return None
-    if not all(isinstance(item, (*_PARTS, str)) for item in items):
-        return None
-    return [TextPart(sendable_text(item)) if isinstance(item, str) else cast("Part", item) for item in items]
+def _as_part(item: object) -> Part:
+    """An item beside parts: a text, or the JSON of another value, becomes a part with text."""
+    if isinstance(item, _PARTS):
+        return item
+    return TextPart(item if isinstance(item, str) else json_text(item))
+
+
+def _checked_parts(parts: list[Part]) -> list[Part]:
+    """Parts that requests can have, as the parts of a caller's messages are checked.
+
+    Raises:
+        Exception: one of them is invalid.
+    """
+    from ..validation.structure import structure  # noqa: PLC0415 (loads cattrs, which results without parts do not need)
+
+    checked: list[Part] = structure(parts, Content, "result")
+    found = [part.to_dict() for part in checked]
+    sendable = replace_surrogates(found)
+    return checked if sendable == found else cast("list[Part]", structure(sendable, Content, "result"))
 
 
 def text_length(content: Content) -> int:
@@ -59,19 +72,28 @@ def json_text(value: object) -> str:
     """A value as JSON text.
 
     Raises:
-        Exception: it cannot be written as JSON; what user code raises while it is, comes out as it is.
+        Exception: it cannot be written as JSON, as bytes, NaN and infinity; what user code raises while it is written,
+            comes out as it is.
     """
-    if isinstance(value, Record) or (isinstance(value, (list, tuple)) and _has_record(cast("Sequence[Any]", value))):
-        value = plain(value)
-    try:
-        return msgspec.json.encode(value, enc_hook=_known).decode()
-    except UnicodeEncodeError:
-        data = replace_surrogates(msgspec.to_builtins(value, enc_hook=_known, str_keys=True))
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    data = msgspec.to_builtins(_with_plain_records(value), enc_hook=_known, builtin_types=_BYTES, str_keys=True)
+    # json refuses bytes and numbers that are not finite, for which msgspec has base64 and null.
+    return sendable_text(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def _has_record(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, Record) for value in values)
+_BYTES = (bytes, bytearray, memoryview)
+
+
+def _with_plain_records(value: Any) -> Any:
+    """A value whose records, which msgspec would write with all their attributes, are plain data."""
+    if isinstance(value, AudioPart):
+        raise TypeError("audio cannot be in the result of a tool")
+    if isinstance(value, ModelMethods):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _with_plain_records(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_plain_records(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def _known(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -31,28 +31,38 @@ def loop_limiter() -> anyio.CapacityLimiter:
 
 
 class ThreadCall:
-    """A call of a sync function in a thread, as an awaitable; cancelling it abandons the thread.
+    """A call of a sync function in a thread, which `run` waits for; cancelling that abandons the thread.
 
     Args:
         function: the function; it runs with the context variables of the task that awaits it.
         limiter: limits the number of threads; None for that of the event loop.
+        on_begin: called in the event loop when there is a thread for the function.
     """
 
-    def __init__(self, function: Callable[[], Any], limiter: anyio.CapacityLimiter | None) -> None:
+    def __init__(
+        self, function: Callable[[], Any], limiter: anyio.CapacityLimiter | None, on_begin: Callable[[], object]
+    ) -> None:
         self._function = function
         self._limiter = limiter
-        self.has_begun = False
-        """Whether the function runs, or has run."""
+        self._on_begin = on_begin
+        self.is_running = False
+        """Whether the function has begun and not ended."""
         self.has_returned = False
         self.value: Any = None
         """What the function returned."""
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        limiter = loop_limiter() if self._limiter is None else self._limiter
-        return anyio.to_thread.run_sync(self._call, abandon_on_cancel=True, limiter=limiter).__await__()
+    async def run(self) -> Any:
+        """What the function returns, after waiting for a thread."""
+        async with loop_limiter() if self._limiter is None else self._limiter:
+            self._on_begin()
+            # The thread is counted already, by the limiter above.
+            return await anyio.to_thread.run_sync(self._call, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
 
     def _call(self) -> Any:
-        self.has_begun = True
-        self.value = self._function()
-        self.has_returned = True
+        self.is_running = True
+        try:
+            self.value = self._function()
+            self.has_returned = True
+        finally:
+            self.is_running = False
         return self.value

@@ -109,7 +109,6 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "number": (21.5, "21.5"),
     "subclass of float": (Number(1.5), "1.5"),
     "large integer": (2**70, str(2**70)),
-    "NaN": (float("nan"), "null"),
     "list": ([1, "x", None], '[1,"x",null]'),
     "empty list": ([], "[]"),
     "dict": ({"city": "Ålesund"}, '{"city":"Ålesund"}'),
@@ -120,10 +119,16 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "pydantic models in a dict": ({"a": [Recipe(at=datetime.date(2026, 1, 2))]}, '{"a":[{"at":"2026-01-02"}]}'),
     "enum and dates": ([Color.RED, datetime.datetime(2026, 1, 2)], '["red","2026-01-02T00:00:00"]'),
     "record": (Usage(1, 2, 3), '{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}'),
-    "records": ([TextPart("x"), 1], '[{"text":"x","type":"text"},1]'),
+    "records in a dict": ({"a": [{"b": TextPart("x")}]}, '{"a":[{"b":{"text":"x","type":"text"}}]}'),
     "parts": (PARTS, PARTS),
     "one part": (PARTS[1], [PARTS[1]]),
     "parts and texts": (("A cat.", PARTS[1]), [TextPart("A cat."), PARTS[1]]),
+    "parts and other values": ([PARTS[1], {"width": 3}], [PARTS[1], TextPart('{"width":3}')]),
+    "image with a bare address": (
+        ImagePart("https://example.com/cat.png"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        [ImagePart(ImageUrl("https://example.com/cat.png", bare=True))],
+    ),
+    "lone surrogate in a part": (TextPart("a\ud800b"), [TextPart("a\ufffdb")]),
     "lone surrogate in a text": ("a\ud800", "a\ufffd"),
     "lone surrogate in JSON": ({"a\ud800": ["\udfff", 2**70]}, f'{{"a\ufffd":["\ufffd",{2**70}]}}'),
 }  # fmt: skip
@@ -150,7 +155,15 @@ UNSAYABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "key that is no text": (lambda: {(1, 2): 3}, "TypeError"),
     "generator": (lambda: (each for each in "x"), "TypeError"),
     "list that contains itself": (endless, "RecursionError"),
-    "audio": (lambda: [AudioPart(InputAudio("x", "wav")), object()], "TypeError"),
+    "audio": (lambda: [TextPart("x"), AudioPart(InputAudio("x", "wav"))], "TypeError"),
+    "bytes": (lambda: b"x", "TypeError"),
+    "bytes in a dict": (lambda: {"a": [bytearray(b"x")]}, "TypeError"),
+    "NaN": (lambda: float("nan"), "ValueError"),
+    "infinity in a dataclass": (lambda: [Place(float("inf"))], "ValueError"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "text part without a text": (lambda: [TextPart(None)], "InvalidRequestError"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "text part with a number": (lambda: [TextPart(5)], "InvalidRequestError"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "image without an address": (lambda: ImagePart(ImageUrl(5)), "InvalidRequestError"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "image that is no base64": (lambda: ImagePart(ImageUrl("data:image/png;base64,?")), "InvalidRequestError"),
 }
 
 
@@ -228,10 +241,46 @@ async def test_a_tool_error_without_a_text_is_a_failure() -> None:
     assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": "ToolError"}
 
 
-async def test_a_tool_error_that_no_message_can_hold_is_a_failure() -> None:
+class WithoutInit(ToolError):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Wrong(ToolError):
+    def __init__(self, content: object) -> None:
+        super().__init__()
+        self.content = content  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Undecided:
+    def __bool__(self) -> bool:
+        raise ValueError(CANARY)
+
+
+WRONG_ERRORS: dict[str, Callable[[], ToolError]] = {
+    "list of an object": lambda: ToolError([object()]),  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    "invalid part": lambda: ToolError([TextPart(5)]),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "constructor that does not call that of its base class": lambda: WithoutInit(7),
+    "content of another type": lambda: Wrong(object()),
+    "content that is neither true nor false": lambda: Wrong(Undecided()),
+}
+
+
+@pytest.mark.parametrize("make", WRONG_ERRORS.values(), ids=WRONG_ERRORS)
+async def test_a_tool_error_that_no_message_can_hold_is_a_failure(make: Callable[[], ToolError]) -> None:
     """A tool error with an object in place of a text would leave the call waiting for ever."""
-    outcome = await result_of(raised(ToolError([object()])))  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": "ToolError"}
+    error = make()
+    outcome = await result_of(raised(error))
+    assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": type(error).__name__}
+    assert outcome.error is error
+
+
+@pytest.mark.parametrize("content", [ConnectionError(CANARY), b"x", 7, None], ids=["exception", "bytes", "int", "None"])
+def test_a_tool_error_of_something_else_is_refused(content: Any) -> None:
+    """The text of a foreign exception would reach the model, or nothing would without a word."""
+    with pytest.raises(TypeError, match="expected a text for the model, or parts; found ") as caught:
+        ToolError(content)
+    assert CANARY not in str(caught.value)
 
 
 async def test_a_tool_error_that_is_too_long_is_not_cut() -> None:
@@ -255,11 +304,42 @@ async def test_of_other_exceptions_the_model_gets_the_class_only(
         outcome = await result_of(fail_later if is_async else fail)
     assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": "ConnectionError"}
     assert isinstance(outcome.error, ConnectionError)
-    records = [record for record in caplog.records if record.name == "anycompletion.tools"]
-    assert [record.getMessage() for record in records] == ["tool look failed with ConnectionError"]
-    assert [record.levelname for record in records] == ["WARNING"]
-    assert not [record for record in caplog.records if record.exc_info or CANARY in str(vars(record))]
+    warning, traceback = [record for record in caplog.records if record.name == "anycompletion.tools"]
+    assert (warning.levelname, warning.getMessage()) == ("WARNING", "tool look failed with ConnectionError")
+    assert not warning.exc_info
+    assert CANARY not in str(vars(warning))
+    assert traceback.levelname == "DEBUG"
+    assert traceback.exc_info
+    assert traceback.exc_info[1] is outcome.error
     assert CANARY not in repr(outcome)
+
+
+async def test_a_result_that_cannot_be_sent_is_logged_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Who looks for the mistake would search inside of the function, which did not fail."""
+    with caplog.at_level(logging.WARNING):
+        await result_of(made_by(object))
+    assert [record.getMessage() for record in caplog.records] == [
+        "tool look returned a value of type object that cannot be sent as a result: TypeError"
+    ]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, StopAsyncIteration])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_an_exception_that_ends_tasks_is_a_failure_of_the_tool_that_raises_it(
+    is_async: bool, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job would end as if its caller had cancelled it, without an error, because a tool awaited a cancelled task."""
+    fail = raised(error(CANARY))
+
+    async def fail_later() -> None:
+        fail()
+
+    outcome = await result_of(fail_later if is_async else fail)
+    assert json.loads(str(outcome.content)) == {"error": "the tool failed", "type": error.__name__}
+    assert isinstance(outcome.error, error)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"tool look failed with {error.__name__}"
+    ]
 
 
 async def test_an_exception_group_is_one_failure() -> None:
@@ -550,6 +630,33 @@ async def test_the_limiter_of_a_run_counts() -> None:
 
     await asyncio.gather(*[within(work, threads=limiter) for _ in range(4)])
     assert inside == [1, 1, 1, 1]
+
+
+async def test_waiting_for_a_thread_is_no_time_of_the_tool() -> None:
+    """A call would be reported as one that took too long, although it has not begun."""
+    limiter, release, begun = anyio.CapacityLimiter(1), threading.Event(), threading.Event()
+
+    @tool
+    def block() -> None:
+        begun.set()
+        release.wait(60)
+
+    first = asyncio.ensure_future(within(block, threads=limiter))
+    await asyncio.to_thread(begun.wait)
+    second = asyncio.ensure_future(within(tool(name="look")(lambda: "seen"), threads=limiter, timeout=0.01))
+    await asyncio.sleep(0.05)
+    release.set()
+    assert (await first).error is None
+    assert (await second).content == "seen"
+
+
+async def test_the_deadline_counts_while_a_call_waits_for_a_thread() -> None:
+    """A run would go on after its deadline, as long as other tools have the threads."""
+    limiter = anyio.CapacityLimiter(1)
+    context = ToolContext(None, ToolCall("call_1", FunctionCall("look")), ends_at=time.monotonic() + 0.01)
+    async with limiter:
+        outcome = await within(tool(name="look")(lambda: "seen"), threads=limiter, timeout=60, context=context)
+    assert "timed out" in str(outcome.content)
 
 
 async def test_the_context_is_passed_to_the_function() -> None:

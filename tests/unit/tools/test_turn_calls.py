@@ -633,17 +633,16 @@ async def test_with_raise_what_the_model_may_know_is_still_a_result() -> None:
 
 
 @pytest.mark.parametrize("on_tool_error", ["report", "raise"])
-@pytest.mark.parametrize("error", [ClientClosedError("closed"), asyncio.CancelledError()], ids=["closed", "cancelled"])
-async def test_the_end_of_the_client_is_no_result(error: BaseException, on_tool_error: str) -> None:
-    """A run would go on with a client that is closed, or swallow a cancellation."""
+async def test_the_end_of_the_client_is_no_result(on_tool_error: str) -> None:
+    """A run would go on with a client that is closed."""
     gate = Gate()
 
     async def end(text: str) -> str:
         """End."""
-        raise error
+        raise ClientClosedError("closed")
 
     stage = Stage([gate.wait, end], call("a", "wait"), call("b", "end"), call("c", "wait"), on_tool_error=on_tool_error)
-    with pytest.raises(type(error)):
+    with pytest.raises(ClientClosedError):
         await stage.run()
     assert gate.cancelled == ["a", "c"]
     assert not stage.contents
