@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
+import attrs
 
+from ._value import Declaration
 from .errors import ConfigurationError
 from .http import HttpRequest
 from .options import AWSCredentials, Secret
@@ -18,7 +19,8 @@ MAX_KEY = 8192
 """Characters of the longest key that is accepted."""
 
 
-class Auth(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+@attrs.frozen(eq=False, repr=False)
+class Auth(Declaration):
     """Authentication scheme of a provider: the header for the key, and the text before the key in it."""
 
     header: str = "Authorization"
@@ -38,10 +40,6 @@ class Auth(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     credentials_env: tuple[str, ...] = ()
     """With "aws_sigv4": the environment variables of the access key's id, the secret access key and the session token;
     empty: credentials are not read from the environment."""
-
-    def without_environment(self, *, region: str) -> Auth:
-        """The scheme with a region of its own, and without credentials of the environment."""
-        return msgspec.structs.replace(self, credentials_env=(), region=region)
 
 
 BEARER = Auth()

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-import msgspec
+import attrs
+
+from ._value import Declaration
 
 Support: TypeAlias = Literal["native", "mapped", "fanned_out", "unsupported"]
 """How a provider supports a parameter: as it is, translated, by several requests, or not at all."""
 
 
-class ParamSupport(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+@attrs.frozen(eq=False, repr=False)
+class ParamSupport(Declaration):
     """Support for one parameter by a dialect or a provider.
 
     Requests are checked against it before they are encoded; `supported_params` and the documentation's tables show it.

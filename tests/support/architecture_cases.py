@@ -250,9 +250,9 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
     "msgspec": (
         "records/base.py",
         "import msgspec.json",
-        "records.base imports msgspec, which only auth, caching, client.configuration, client.key_binding, codecs, "
-        "dialects, http, params, providers.placeholders, providers.structured_support, rate_limit_headers, "
-        "records.chunks, records.reply_info, redaction, structured, tools, transport.timeouts may import",
+        "records.base imports msgspec, which only caching, client.configuration, client.key_binding, codecs, dialects, "
+        "http, providers.placeholders, rate_limit_headers, records.chunks, records.reply_info, redaction, structured, "
+        "tools, transport.timeouts may import",
     ),
     "anyio": (
         "transport/errors.py",

@@ -111,13 +111,10 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "msgspec": {
         **dict.fromkeys(
             (
-                "auth",
                 "client.configuration",
                 "client.key_binding",
                 "http",
-                "params",
                 "providers.placeholders",
-                "providers.structured_support",
                 "rate_limit_headers",
                 "redaction",
                 "records.reply_info",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, cast
 
-import msgspec
+import attrs
 
+from .._value import Declaration
 from ..errors import ConfigurationError
 
 StructuredMode: TypeAlias = Literal["schema", "tool", "json", "prompt"]
@@ -23,7 +24,8 @@ _SEPARATORS = "/.:"
 ``ft:gpt-4o-mini``."""
 
 
-class StructuredSupport(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+@attrs.frozen(eq=False, repr=False)
+class StructuredSupport(Declaration):
     """How a provider is asked for typed replies; the default asks in the prompt, which every model understands.
 
     Raises:
@@ -32,25 +34,25 @@ class StructuredSupport(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 
     mode: StructuredMode = "prompt"
     """The mode of `ParseMode` "auto": schema, tool, json or prompt."""
-    strict: bool = False
+    strict: bool = attrs.field(default=False, kw_only=True)
     """True where a schema is sent with OpenAI's ``strict``."""
-    strict_tools: bool = False
+    strict_tools: bool = attrs.field(default=False, kw_only=True)
     """True where the tool of the mode tool is sent with it as well."""
-    models: Mapping[str, StructuredMode] = {}
+    models: Mapping[str, StructuredMode] = attrs.field(factory=dict[str, StructuredMode], kw_only=True)
     """Start of a model's name → its mode, where it differs; the longest start counts. If any model has the mode schema,
     those of other modes are known to lack it."""
-    strict_models: tuple[str, ...] = ()
+    strict_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Starts of the names of the only models that take ``strict``; empty for all."""
-    lacks: tuple[StructuredMode, ...] = ()
+    lacks: tuple[StructuredMode, ...] = attrs.field(default=(), kw_only=True)
     """Modes that the provider is known to refuse or to ignore."""
-    keywords: Mapping[str, bool] = {}
+    keywords: Mapping[str, bool] = attrs.field(factory=dict[str, bool], kw_only=True)
     """Keyword of JSON Schema → whether schemas may have it, where this differs from others of the dialect."""
-    schema_with_tools: tuple[str, ...] = ()
+    schema_with_tools: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Starts of the names of models that take a schema for the reply of a request with tools; ``("",)`` for all."""
-    thinking_takes_forced_tools: bool = True
+    thinking_takes_forced_tools: bool = attrs.field(default=True, kw_only=True)
     """False where a call that thinks may offer a tool, but cannot demand its use."""
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         for mode in (self.mode, *self.models.values(), *self.lacks):
             if mode not in STRUCTURED_MODES:
                 shown = ", ".join(map(repr, STRUCTURED_MODES))

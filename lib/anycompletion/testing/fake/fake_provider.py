@@ -181,7 +181,7 @@ class FakeProvider:
             base_url_env=(),
             api_version_env=(),
             headers_env={},
-            auth=row.auth.without_environment(region="us-east-1"),
+            auth=attrs.evolve(row.auth, credentials_env=(), region="us-east-1"),
         )
 
 
