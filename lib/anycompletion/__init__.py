@@ -135,6 +135,7 @@ if _typing.TYPE_CHECKING:
     from .tools.run_params import RunParams
 else:
     from ._later_names import load as __getattr__  # noqa: F401
+    from ._later_names import names as __dir__  # noqa: F401
 
 __all__ = [
     "PROVIDERS",

@@ -35,6 +35,11 @@ _MODULES: Mapping[str, str] = {
 _PACKAGE = __name__.rpartition(".")[0]
 
 
+def names() -> list[str]:
+    """The names of the package, also those that were not used yet."""
+    return sorted({*vars(sys.modules[_PACKAGE]), *_MODULES})
+
+
 def load(name: str) -> object:
     """The public object of a name; it is an attribute of the package from then on.
 

@@ -54,5 +54,14 @@ class CacheControl(FrozenValue):
     """Text that is part of the key, so that equal requests have several replies: the number of a sample, say."""
 
 
+class CacheCounts:
+    """The part of a cache that counts, for the state of the client."""
+
+    hits = 0
+    """Calls that this cache answered."""
+    misses = 0
+    """Calls that it might have answered."""
+
+
 def _refuse(param: str, text: str) -> NoReturn:
     raise InvalidRequestError(f"{param}: {text}", param=param)

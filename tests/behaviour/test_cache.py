@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from anycompletion import (
     APIError,
+    APITimeoutError,
     AsyncCompletion,
     Audio,
     BadRequestError,
@@ -651,6 +652,30 @@ async def test_the_client_counts_hits_and_misses(replies: Numbered) -> None:
         assert client.stats().to_dict()["cache"] == {"hits": 3, "misses": 2}
     async with AsyncCompletion(providers=[FakeProvider(replies)]) as client:
         assert client.stats().cache is None
+
+
+async def test_of_two_caches_each_counts_for_itself(replies: Numbered) -> None:
+    """A call would count twice, as a hit of the cache that had nothing, too."""
+    middleware = [cached(MemoryStore()), cached(MemoryStore())]
+    async with AsyncCompletion(providers=[FakeProvider(replies)], middleware=middleware) as client:
+        await client.create(MODEL, "Hi")
+        await client.create(MODEL, "Hi", cache="only")
+        with pytest.raises(CacheMissError):
+            await client.create(MODEL, "Ho", cache="only")
+        assert [(each.hits, each.misses) for each in middleware] == [(1, 2), (0, 1)]
+
+
+@pytest.mark.parametrize("store", [MemoryStore, lambda: SlowStore(0)], ids=["memory", "other"])
+async def test_a_timeout_of_other_code_is_not_that_of_the_call(store: Callable[[], CacheStore]) -> None:
+    """A TimeoutError of other middleware would be raised as if the whole time of the call were over."""
+
+    async def hurried(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+        raise TimeoutError("my own 2 s")
+
+    async with AsyncCompletion(providers=[FakeProvider()], middleware=[cached(store()), hurried]) as client:
+        with pytest.raises(TimeoutError, match="my own 2 s") as failed:
+            await client.create(MODEL, "Hi")
+        assert not isinstance(failed.value, APITimeoutError)
 
 
 # --- secrets, pickles, other features ---------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
     names = anycompletion.__all__
     assert len(set(names)) == len(names)
     assert [name for name in names if not hasattr(anycompletion, name)] == []
+    assert set(names) <= set(dir(anycompletion))
     exported = {
         name for name, value in vars(anycompletion).items() if not name.startswith("_") and not inspect.ismodule(value)
     }

@@ -15,7 +15,7 @@ from ..codecs.json import as_plain_message, canonical, to_wire
 from ..dialects.base import Target
 from ..options import CallOptions
 from ..params import NO_OP_VALUES
-from ..records import ChatRequest
+from ..records import ChatRequest, any_portable
 from ..redaction import is_credential
 
 _VERSION = 1
@@ -147,7 +147,10 @@ def _asks_for_nothing(name: str, value: object) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
-    return to_wire(value) if name in _RECORDS else _number(value)
+    if name not in _RECORDS:
+        return _number(value)
+    # Tools made of functions are sent in each provider's form, which the same definition as a dict is not.
+    return [to_wire(value), True] if any_portable(value) else to_wire(value)
 
 
 def _number(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NoReturn, TypeAlias, cast, get_args
 
 from .._async import is_async_function
-from ..cache_control import CacheControl
+from ..cache_control import CacheControl, CacheCounts
 from ..dialects.base import Target
 from ..errors import CompletionError, InvalidRequestError
 from ..middleware import CallNext, Reply, without_option
@@ -86,7 +86,7 @@ def cached(
     )
 
 
-class CacheMiddleware:
+class CacheMiddleware(CacheCounts):
     """The middleware that `cached` returns, which has the documentation of its arguments."""
 
     def __init__(self, store: CacheStore, **arguments: Any) -> None:
@@ -102,14 +102,8 @@ class CacheMiddleware:
         self._access = StoreAccess(store, raises=arguments["on_store_error"] == "raise")
         self._flights: dict[str, Flight] | None = {} if arguments["single_flight"] else None
         """The calls that are made now, by key."""
-        self._hits = self._misses = 0
         self._known_parts: dict[int, tuple[Target, SentParts]] = {}
         """Id of a target → the target, and what is added to a request without options of its own."""
-
-    @property
-    def cache_use(self) -> tuple[int, int]:
-        """Hits, and misses: calls with a key that a stored reply answered, and those that were made."""
-        return self._hits, self._misses
 
     def __repr__(self) -> str:
         return f"<CacheMiddleware {self._store!r}>"
@@ -143,13 +137,13 @@ class CacheMiddleware:
         key = self._key_if_cached(request, options, target, control.vary)
         parts = (request, options, call_next)
         call = CachedCall(parts, target, key, control, self._settings, self._access, self._flights)
-        reply = await (call.stream() if call_next.stream else call.complete())
-        if key is not None:
-            if reply.info.cached:
-                self._hits += 1
-            else:
-                self._misses += 1
-        return reply
+        try:
+            return await (call.stream() if call_next.stream else call.complete())
+        finally:
+            if call.was_answered:
+                self.hits += 1
+            elif key is not None:
+                self.misses += 1
 
     def _key_if_cached(
         self, request: ChatRequest, options: CallOptions, target: Target, vary: str | None
@@ -171,7 +165,7 @@ class CacheMiddleware:
             return None
 
     def _sent_parts(self, options: CallOptions, target: Target) -> SentParts:
-        """What is added to a request; kept for calls without options, which have the same target."""
+        """What is added to a request; kept for calls without options, which have one `Target` object for each place."""
         if options:
             return SentParts(options, target)
         known = self._known_parts.get(id(target))

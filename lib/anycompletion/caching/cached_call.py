@@ -54,6 +54,7 @@ class CachedCall:
         "_started",
         "_target",
         "_waited",
+        "was_answered",
     )
 
     def __init__(
@@ -76,6 +77,8 @@ class CachedCall:
         self._flights = flights
         """The calls that are made now, by key; None where equal calls do not wait for each other."""
         self._started = asyncio.get_running_loop().time()
+        self.was_answered = False
+        """Whether a stored reply answered the call, or that of an equal call at the same time."""
         self._waited = False
         """Whether some of the call's time has passed."""
 
@@ -241,6 +244,7 @@ class CachedCall:
         return info
 
     def _mark(self, info: ReplyInfo, key: str | None, age: float) -> None:
+        self.was_answered = True
         info.cached, info.cache_age, info.cache_key = True, age, key
         info.elapsed = asyncio.get_running_loop().time() - self._started
 
@@ -265,13 +269,13 @@ class CachedCall:
         limit = self._target.time_limit
         if limit is None:
             return await waiting
+        timer = asyncio.timeout_at(self._started + limit)
         try:
-            async with asyncio.timeout_at(self._started + limit):
+            async with timer:
                 return await waiting
-        except APITimeoutError:
-            raise
         except TimeoutError:
-            pass
+            if not timer.expired():
+                raise
         target, elapsed = self._target, asyncio.get_running_loop().time() - self._started
         text = f"no reply within {limit:g} s, of which the cache took a part"
         raise APITimeoutError(text, provider=target.provider, model=target.model, phase="total", elapsed=elapsed)

@@ -53,7 +53,8 @@ class ClientRoutes:
         return health
 
     def _new_health(self, plan: CallPlan) -> TargetHealth:
-        return TargetHealth() if self._shared is None else SharedTargetHealth(self._shared, target_digest(plan))
+        name = None if self._shared is None else target_digest(plan)
+        return TargetHealth() if self._shared is None or name is None else SharedTargetHealth(self._shared, name)
 
 
 def unknown_provider_of(route: FlatRoute, providers: MutableMapping[str, Provider]) -> str | None:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .._async import running_loop
 from .._value import FrozenValue
+from ..cache_control import CacheCounts
 
 if TYPE_CHECKING:
     from ..calls import ProviderState
     from ..routing.target_health import TargetState
     from .route_planning import RoutePlanner
     from .state import ClientState
-
-
-@runtime_checkable
-class CountsUse(Protocol):
-    """The part of a cache that counts its hits and misses."""
-
-    @property
-    def cache_use(self) -> tuple[int, int]:
-        """Hits and misses."""
-        ...
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -55,7 +46,7 @@ class CacheUse(FrozenValue):
     hits: int
     """Calls that a stored reply answered, or that of an equal call at the same time."""
     misses: int
-    """Calls that were made, and whose reply may have been stored."""
+    """Calls that it did not answer, also by ``cache="refresh"``; calls that are not cached count as neither."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -67,7 +58,8 @@ class Stats(FrozenValue):
     routes: dict[str, list[TargetState]] = attrs.field(factory=dict[str, "list[TargetState]"])
     """Name of a route → the states of its targets, in their order."""
     cache: CacheUse | None = None
-    """Hits and misses of the cache, which it counts for all clients that share it; None for a client without one."""
+    """Hits and misses of the cache, for all clients that share it; of several caches, of all together. None for a
+    client whose middleware has no cache, or has it inside another function."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, for a health page."""
@@ -85,8 +77,9 @@ def client_stats(client: ClientState, routes: RoutePlanner | None) -> Stats:
     targets = {} if routes is None else routes.states(now)
     providers = {name: _provider_stats(client, state, now) for name, state in client.provider_states.items()}
     middleware: tuple[object, ...] = client.config.middleware
-    uses = [each.cache_use for each in middleware if isinstance(each, CountsUse)]
-    return Stats(providers, targets, CacheUse(*map(sum, zip(*uses, strict=True))) if uses else None)
+    caches = [each for each in middleware if isinstance(each, CacheCounts)]
+    use = CacheUse(sum(each.hits for each in caches), sum(each.misses for each in caches)) if caches else None
+    return Stats(providers, targets, use)
 
 
 def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:

@@ -1,4 +1,4 @@
-"""What replies cost, and models by their lists, as genai-prices has it; never uses the network (extra ``prices``).
+"""What replies cost, and models by their providers' price lists (genai-prices); uses no network (extra ``prices``).
 
 https://github.com/pydantic/genai-prices: the lists are part of that package, as of its release. Its updater is not
 started here; an application that wants current prices starts it itself (`genai_prices.UpdatePrices`).
@@ -101,15 +101,15 @@ def list_price(provider: str, model: str) -> tuple[float, float] | None:
     if prices is None:
         return None
     try:
-        found = calc_price(Amounts(input_tokens=_LISTED, output_tokens=_LISTED), model, provider_id=prices)
+        found = calc_price(Amounts(input_tokens=_SHORT_PROMPT, output_tokens=_SHORT_PROMPT), model, provider_id=prices)
     except (LookupError, ValueError):
         return None
-    per_million = 1_000_000 / _LISTED
+    per_million = 1_000_000 / _SHORT_PROMPT
     return float(found.input_price) * per_million, float(found.output_price) * per_million
 
 
-_LISTED = 1000
-"""Tokens of which a price is computed: fewer than those from which a list has other prices."""
+_SHORT_PROMPT = 1000
+"""Tokens of a prompt that is short enough for the lowest tier of each list."""
 
 
 def _date(created: int) -> datetime | None:

@@ -135,8 +135,8 @@ class RouteTarget(Declaration):
     weight: float = attrs.field(default=1.0, validator=_check_number)
     """Share of the calls, for the strategies "weighted" and "least_busy"."""
     options: TargetOptions = attrs.field(factory=TargetOptions, converter=_checked_options)
-    """Key, base URL and other options of calls to this target; those of the call itself win, of which key and base URL
-    are for the first target only. A `timeout` may shorten the call's own, and its total limits each visit."""
+    """Key, base URL and other options of calls to this target; the call's own win; its key and base URL are for the
+    first target only. A `timeout` may shorten the call's own, and its total limits each visit."""
     params: Params = attrs.field(factory=Params, converter=_checked_params)
     """Parameters that replace those of the call; None takes one away."""
     context_window: int | None = attrs.field(default=None, validator=_check_optional_count)

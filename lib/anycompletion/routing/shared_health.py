@@ -84,13 +84,16 @@ class SharedTargetHealth(TargetHealth):
             observer_failed("route_health", failure)
 
 
-def target_digest(plan: CallPlan) -> str:
+def target_digest(plan: CallPlan) -> str | None:
     """The name under which processes share the health of the target of a plan: a digest, of which the key is a part.
 
-    Keys that a function gives count as one, because other processes have another function.
+    Of AWS's credentials, that is the access key's id. None where a function gives the key: processes cannot tell
+    whether theirs give the same one.
     """
     target, key = plan.target, plan.key
-    secret = key.reveal_all()[0] if isinstance(key, Secret) else key if isinstance(key, str) else ""
+    if callable(key):
+        return None
+    secret = key.reveal_all()[0] if isinstance(key, Secret) else key or ""
     parts = (target.provider, origin(target.base_url), target.model, secret)
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16, person=b"anycompletion").hexdigest()

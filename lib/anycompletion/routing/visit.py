@@ -21,12 +21,12 @@ class Visit:
         "_holds_probe",
         "answer",
         "began",
+        "began_as_probe",
         "calls",
         "earlier_attempts",
         "has_own_total",
         "is_cut",
         "is_hedge",
-        "is_probe",
         "planned",
         "retry_paid",
     )
@@ -43,10 +43,10 @@ class Visit:
         """Whether it began while another one was under way."""
         self.retry_paid = False
         """Whether it took a token of the endpoint's retry budget."""
-        self.is_probe = is_counted and planned.health.begin()
-        """Whether it probes an open circuit, or did so."""
-        self._holds_probe = self.is_probe
-        """Whether other calls wait for what becomes of it."""
+        self.began_as_probe = is_counted and planned.health.begin()
+        """Whether it began as the probe of an open circuit."""
+        self._holds_probe = self.began_as_probe
+        """Whether the outcome of that probe is still unknown."""
         self._ended = not is_counted
 
     @property
@@ -82,7 +82,7 @@ class Visit:
         health, target = self.planned.health, self.planned.target
         breaker = target.breaker
         # Not where other failures opened the circuit anew after the first content of this probe's stream.
-        is_probe = self._holds_probe or (self.is_probe and not health.open_until)
+        is_probe = self._holds_probe or (self.began_as_probe and not health.open_until)
         match effect:
             case "none":
                 return

@@ -26,6 +26,7 @@ from anycompletion.caching import CacheControl, CacheMiddleware, MemoryStore, ca
 from anycompletion.params import NO_OP_VALUES
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import FakeProvider, FakeRequest
+from anycompletion.tools import tool
 from support.params_table import ASKED_MODELS, ROWS
 
 MODEL = "openai/gpt-4o"
@@ -365,3 +366,20 @@ async def test_requests_with_one_key_send_one_body(
         sent.setdefault(keys.last, set()).add(bodies(provider.requests[-1]))
     assert len(sent) > 20
     assert [found for found in sent.values() if len(found) > 1] == []
+
+
+async def test_a_function_and_its_definition_have_keys_of_their_own(
+    fake: tuple[FakeProvider, Keys, AsyncCompletion],
+) -> None:
+    """A request with a definition, which is sent as it is, would get the reply to one whose schema was adapted."""
+    provider, keys, client = fake
+
+    def add(first: int, second: int = 3) -> int:
+        return first + second
+
+    sent: dict[str, str] = {}
+    for offered in (add, tool(add).definition.to_dict()):
+        provider.requests.clear()
+        await client.create("openai/gpt-4o", "Hi", tools=[offered])
+        sent[keys.last] = bodies(provider.requests[-1])
+    assert len(sent) == len(set(sent.values())) == 2

@@ -245,8 +245,10 @@ def test_wrong_arguments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         RedisHealth()
-    with pytest.raises(ConfigurationError):
-        RedisHealth(f"http://:{PASSWORD}@localhost")
+    for url in (f"http://:{PASSWORD}@localhost", f"redis://:{PASSWORD}@localhost:port", "redis://h?socket_timeout=abc"):
+        with pytest.raises(ConfigurationError) as refused:
+            RedisHealth(url)
+        assert PASSWORD not in str(refused.value)
     timeout: Any
     for timeout in (0, -1, True, "1"):
         with pytest.raises(InvalidRequestError):

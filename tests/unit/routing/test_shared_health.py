@@ -13,6 +13,7 @@ from anycompletion import (
     AllTargetsFailedError,
     APIError,
     AsyncCompletion,
+    AWSCredentials,
     ChatRequest,
     InternalServerError,
     InvalidRequestError,
@@ -209,3 +210,47 @@ def test_it_pickles_with_the_client() -> None:
     routes = {"pair": Route([RouteTarget("openai/gpt-4o", options={"api_key": EnvKey("TEAM_KEY")})])}
     again = pickle.loads(pickle.dumps(AsyncCompletion(routes=routes, route_health=Board())))  # noqa: S301 (made here)
     assert isinstance(client_state(again).config.route_health, Board)
+
+
+async def first_key() -> str:
+    return "key-of-tenant-a"
+
+
+async def last_key() -> str:
+    return "key-of-tenant-b"
+
+
+def test_keys_of_functions_are_not_shared() -> None:
+    """A target that fails with one key would be passed by with another one, of which no process can tell."""
+
+    async def check() -> None:
+        board, fake = Board(), FakeProvider(failing, name="openai")
+        targets = [RouteTarget(TARGETS[0], options={"api_key": key}) for key in (first_key, last_key)]
+        routes = {"pair": Route(targets, breaker=CircuitBreaker(failures=1))}
+        async with AsyncCompletion(providers=[fake], routes=routes, route_health=board) as client:
+            with pytest.raises(AllTargetsFailedError):
+                await client.create("pair", "Hello!", max_retries=0)
+        assert (len(fake.requests), board.published) == (2, [])
+
+    run(check())
+
+
+def test_accounts_of_aws_have_a_health_each() -> None:
+    """An account whose key is wrong would shut all other accounts out."""
+
+    async def check() -> None:
+        board, opened = Board(), list[str]()
+        for account in ("AKIAA", "AKIAB"):
+            target = RouteTarget("bedrock/m", options={"api_key": AWSCredentials(account, "secret")})
+            routes = {"one": Route([target], breaker=CircuitBreaker(failures=1))}
+            fake = FakeProvider(failing, name="bedrock")
+            async with AsyncCompletion(providers=[fake], routes=routes, route_health=board) as client:
+                await client.attempt("one", "Hello!", max_retries=0)
+                opened.append(f"{account}: {len(fake.requests)}")
+        assert (opened, len(board.openings)) == (["AKIAA: 1", "AKIAB: 1"], 2)
+
+    run(check())
+
+
+def failing(request: ChatRequest) -> str:
+    raise InternalServerError("down", status_code=500)

@@ -48,7 +48,7 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     encoder.add_all(messages_of(request))
     tools = encode_tools(request, _list(extra.pop("tools", None)), family, quirks.vertex, report)
     tier = SERVICE_TIERS.get(request.service_tier or "auto")
-    body: JsonObject = {"contents": encoder.contents()}
+    body: JsonObject = {"contents": ()}  # which stand first, and are refused last
     system = encoder.system()
     if system is not None:
         body["systemInstruction"] = system
@@ -56,6 +56,7 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     config = encode_config(request, family, encoder.resolution, "tools" in tools, report)
     if config:
         body["generationConfig"] = config
+    body["contents"] = encoder.contents()
     if tier is not None and not quirks.tier_header:
         body["serviceTier"] = tier
     if request.metadata:

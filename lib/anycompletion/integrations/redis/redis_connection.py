@@ -12,6 +12,7 @@ from ...options import Secret
 
 try:
     from redis.asyncio import Redis
+    from redis.asyncio.connection import parse_url
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
@@ -42,6 +43,8 @@ class RedisConnection:
         given = cast("object", url)
         if not isinstance(given, str) or given.partition("://")[0] not in _SCHEMES:
             raise ConfigurationError("url: expected redis://, rediss:// or unix://")
+        if not _is_readable(given):
+            raise ConfigurationError("url: redis-py cannot read its port or one of its options")
         seconds = cast("object", timeout)
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
             raise InvalidRequestError("timeout: expected seconds", param="timeout")
@@ -96,3 +99,13 @@ class RedisConnection:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose(close_connection_pool=True)
+
+
+def _is_readable(url: str) -> bool:
+    """Whether redis-py can read a URL; what it raises may have a password in it."""
+    parse: Any = parse_url
+    try:
+        parse(url)
+    except (ValueError, TypeError):
+        return False
+    return True

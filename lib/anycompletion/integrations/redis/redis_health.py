@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..._boundary import hides_frames
-from ...errors import ClientClosedError, ConfigurationError
+from ...errors import ConfigurationError
 from ...logs import log_event
-from .redis_connection import REDIS_FAILURES, RedisConnection
+from .redis_connection import RedisConnection
 
 _INTERVAL = 1.0
 """Seconds from one read to the next, at least."""
@@ -44,11 +44,12 @@ class RedisHealth:
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes it. Default: the environment's ``REDIS_URL``.
         prefix: of the key in Redis. Default ``anycompletion:``.
-        timeout: seconds for Redis to answer, for which no call waits. Default 1.
+        timeout: seconds for Redis to answer; no call waits for it. Default 1.
 
     A target whose circuit opens in one process is passed by in all others within about a second, and each of them
     probes it when its time ends. Nothing is read without calls over routes. While Redis does not answer, each process
-    has what it knows itself, with one warning in the log. Redis gets digests of targets and of their keys.
+    has what it knows itself, with one warning in the log. Redis gets one digest of each target (provider, origin, model
+    and key), and nothing else.
 
     It belongs to one event loop, and may serve many clients there; close it after them, with ``async with`` or
     `aclose()`. It pickles if the URL comes from the environment or contains no password.
@@ -130,7 +131,7 @@ class RedisHealth:
                 self._next_read = clock() + _INTERVAL
                 await self._read(redis)
             await self._publish_all(redis)
-        except (*REDIS_FAILURES, ClientClosedError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must neither fail a call nor be tried at each)
             self._next_read = max(self._next_read, clock() + _INTERVAL)
             self._report(error)
         else:
