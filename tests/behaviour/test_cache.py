@@ -669,10 +669,10 @@ async def test_of_two_caches_each_counts_for_itself(replies: Numbered) -> None:
 async def test_a_timeout_of_other_code_is_not_that_of_the_call(store: Callable[[], CacheStore]) -> None:
     """A TimeoutError of other middleware would be raised as if the whole time of the call were over."""
 
-    async def hurried(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+    async def impatient(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         raise TimeoutError("my own 2 s")
 
-    async with AsyncCompletion(providers=[FakeProvider()], middleware=[cached(store()), hurried]) as client:
+    async with AsyncCompletion(providers=[FakeProvider()], middleware=[cached(store()), impatient]) as client:
         with pytest.raises(TimeoutError, match="my own 2 s") as failed:
             await client.create(MODEL, "Hi")
         assert not isinstance(failed.value, APITimeoutError)

@@ -129,10 +129,11 @@ class CacheMiddleware(CacheCounts):
 
     async def __call__(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         """Answers from the store, or makes the call and stores its reply."""
-        control = _control(options)
-        options = without_option(options, "cache")
-        if control.mode == "skip":
-            return await call_next(request, options)
+        control = _USE
+        if "cache" in options:
+            control, options = _control(options), without_option(options, "cache")
+            if control.mode == "skip":
+                return await call_next(request, options)
         target = call_next.target(request, options)
         key = self._key_if_cached(request, options, target, control.vary)
         parts = (request, options, call_next)
@@ -151,7 +152,8 @@ class CacheMiddleware(CacheCounts):
         """The key of a call; None for one that is not cached."""
         if self._when != "always" and not self._is_for(request):
             return None
-        namespace = self._namespace_of(request, options)
+        fixed = self._namespace
+        namespace = fixed if isinstance(fixed, str) else self._namespace_of(request, options)
         if not namespace and target.own_key:
             return None
         try:
@@ -208,7 +210,7 @@ def _control(options: CallOptions) -> CacheControl:
 def _has_records(request: ChatRequest) -> bool:
     """Whether the messages are records, as validation has made them: other middleware may have replaced them."""
     messages: object = request.messages
-    return isinstance(messages, list) and _MESSAGES.issuperset(map(type, cast("list[object]", messages)))
+    return isinstance(messages, list) and all(map(_MESSAGES.__contains__, map(type, cast("list[object]", messages))))
 
 
 def _rebuild(store: CacheStore, arguments: dict[str, Any]) -> CacheMiddleware:

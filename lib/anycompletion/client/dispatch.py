@@ -105,7 +105,7 @@ class CallDispatcher(TypedCallMethods):
         if self._has_cache_option or (options is not NO_OPTIONS and "cache" in options):
             raise no_cache()
         if self.routes is not None or (options is not NO_OPTIONS and "fallbacks" in options):
-            reply = self.load_routes().complete(self, request, options, started, on_load_refusal)
+            reply = (self.routes or self.load_routes()).complete(self, request, options, started, on_load_refusal)
             if reply is not None:
                 return reply
         calls = self.calls(request, options, stream=False, started=started)

@@ -90,7 +90,10 @@ class ChatRequest(Record):
         """The wire parameters with a value, by name."""
         if self._given is not None:
             return self._given
-        return {name: value for name, value in zip(PARAM_NAMES, _params(self), strict=True) if value is not None}
+        values = _params(self)
+        if values == _NONE_GIVEN:
+            return {}
+        return {name: value for name, value in zip(PARAM_NAMES, values, strict=True) if value is not None}
 
     def cache_given(self, given: dict[str, Any]) -> None:
         """Sets the result of `given`, for a request that is encoded before other code can change it."""
@@ -133,6 +136,7 @@ PARAM_NAMES: tuple[str, ...] = tuple(
 """Names of the wire parameters, in the order of the record's fields."""
 
 _params = operator.attrgetter(*PARAM_NAMES)
+_NONE_GIVEN = (None,) * len(PARAM_NAMES)
 
 _REQUEST = frozenset(("model", "messages", *PARAM_NAMES))
 

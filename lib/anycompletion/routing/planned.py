@@ -51,6 +51,7 @@ class PlannedRoute:
         "_can_be_quiet",
         "_has_weights",
         "_strategy",
+        "_total_weight",
         "_watched",
         "by_target",
         "fresh_until",
@@ -78,8 +79,9 @@ class PlannedRoute:
         """How often the first visit of a call with the client's `max_retries` may repeat its request by itself."""
         group = route.group
         self._strategy = group.route.strategy
-        self._bounds = tuple(itertools.accumulate(group.weights))
-        """Sums of the weights of the targets up to each of them."""
+        *bounds, self._total_weight = itertools.accumulate(group.weights)
+        self._bounds = tuple(bounds)
+        """Sums of the weights of the targets up to each of them but the last."""
         self._has_weights = len(set(group.weights)) > 1
         candidates = self.targets[:1] if self._strategy == "order" else self.targets
         needs_request = group.route.sticky is not None or self._strategy in ("cheapest", "fastest") or route.has_windows
@@ -97,8 +99,8 @@ class PlannedRoute:
             return None
         targets = self.targets
         if self._strategy == "weighted":
-            chance = random() * self._bounds[-1]  # noqa: S311 (no secret)
-            drawn = targets[bisect.bisect(self._bounds, chance, 0, len(targets) - 1)]
+            chance = random() * self._total_weight  # noqa: S311 (no secret)
+            drawn = targets[bisect.bisect(self._bounds, chance)]
             # One that is out of order is drawn again, among the others, by the strategy.
             return None if drawn.health.blocked_until or drawn.plan.cooldown.until else drawn
         for health, cooldown in self._watched:

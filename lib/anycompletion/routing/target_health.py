@@ -58,6 +58,7 @@ class TargetHealth:
         "failed_probes",
         "first_content",
         "in_flight",
+        "is_troubled",
         "last_error",
         "open_until",
         "per_token",
@@ -86,6 +87,8 @@ class TargetHealth:
         """Calls that wait for the outcome of a probe."""
         self.last_error: CompletionError | None = None
         """The error that last blocked the target."""
+        self.is_troubled = False
+        """Whether a success changes something."""
         self._open_for = 0.0
         """Seconds for which the circuit was opened last; 0 once it has closed and a visit was answered as a whole."""
         self._failed_at: deque[float] = deque()
@@ -104,11 +107,6 @@ class TargetHealth:
     def retry_in(self, now: float) -> float | None:
         """Seconds until a visit may begin; None if one may now."""
         return self.blocked_until - now if now < self.blocked_until else None
-
-    @property
-    def is_troubled(self) -> bool:
-        """Whether a success changes something."""
-        return bool(self._failed_at or self.blocked_until or self._open_for)
 
     # --- visits ---
 
@@ -146,6 +144,7 @@ class TargetHealth:
         if now >= self.cooling_until:
             self.cooling_until, self.last_error = 0.0, None
         self.blocked_until = self.cooling_until
+        self.is_troubled = bool(self._failed_at or self.blocked_until or self._open_for)
 
     def on_failure(self, breaker: CircuitBreaker, now: float, error: CompletionError, *, is_probe: bool) -> bool:
         """Records a visit that failed; returns whether that opened the circuit."""
@@ -156,6 +155,7 @@ class TargetHealth:
         if self.open_until:
             return False  # it began before the circuit opened
         self._failed_at.append(now)
+        self.is_troubled = True
         while len(self._failed_at) > breaker.failures:
             self._failed_at.popleft()
         if len(self._failed_at) < breaker.failures or now - self._failed_at[0] > breaker.within:
@@ -181,7 +181,8 @@ class TargetHealth:
 
     def add_per_token(self, seconds: float) -> None:
         """Adds the seconds per token of a whole reply."""
-        self.per_token = _peak_mean(self.per_token, seconds)
+        mean = self.per_token  # as `_peak_mean`, without the time of a call
+        self.per_token = seconds if mean is None or seconds > mean else mean + _NEWEST * (seconds - mean)
 
     def _open(self, seconds: float, now: float, error: CompletionError) -> None:
         self._open_for = max(self._open_for, seconds)
@@ -190,6 +191,7 @@ class TargetHealth:
         self._note(error)
 
     def _note(self, error: CompletionError) -> None:
+        self.is_troubled = True
         self.blocked_until = max(self.open_until, self.cooling_until)
         self.last_error = copy.copy(error)  # without its traceback, whose frames would stay; the error keeps it
 
