@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .._boundary import UsageError
-from ..errors import InvalidRequestError
+from ..dialects.base import EncodingReport
+from ..errors import InvalidRequestError, UnsupportedParameterError
 from ..options import OptionValues, Timeout
+from ..providers import apply_param_support
 from ..records import ChatCompletion, ChatRequest
 from ..structured.parse import with_refresh
 from ..tools.run_driver import RunDriver
@@ -24,6 +26,7 @@ from .dispatch import CallDispatcher
 if TYPE_CHECKING:
     import anyio
 
+    from ..calls import CallPlan
     from ..streaming import CompletionStream
     from ..tools.run_client import OpenRun
 
@@ -56,6 +59,41 @@ class RunCalls:
     def may_refresh(self) -> bool:
         """Whether a reply may be asked for anew that a cache has stored."""
         return with_refresh(self._options, self._dispatcher.defaults) is not None
+
+    async def check(self, request: ChatRequest, *, stream: bool) -> None:
+        """Checks whether the request can be sent; with middleware, which may change it, only whether the client can.
+
+        Raises:
+            CompletionError: the client is closed, the provider is unknown or has no tools, or there is no key.
+        """
+        dispatcher, options = self._dispatcher, self._options
+        await dispatcher.state.start_call()
+        if dispatcher.middleware:
+            return
+        dispatcher.check(request.model, options)
+        refusal: UnsupportedParameterError | None = None
+        for plan in self._plans(request.model, stream=stream):
+            target = plan.target
+            report = EncodingReport(target.on_unsupported)
+            try:
+                apply_param_support(request, plan.param_support, report, provider=target.provider)
+            except UnsupportedParameterError as error:
+                refusal = refusal or error
+            else:
+                return
+        if refusal is not None:
+            raise refusal
+
+    def _plans(self, model: str, *, stream: bool) -> Iterator[CallPlan]:
+        """How calls would be made: one plan, or that of each target of a route."""
+        dispatcher, options = self._dispatcher, self._options
+        if not dispatcher.provider_of(model, options)[2]:
+            yield dispatcher.plan(model, options, stream=stream)
+            return
+        planner, checked = dispatcher.load_routes().planner, check_option_values(options)
+        route = planner.route_of(model, checked)
+        if route is not None:
+            yield from (target.plan for target in planner.planned(route, checked, stream=stream).targets)
 
     async def complete(self, request: ChatRequest, left: float | None, *, refresh: bool) -> ChatCompletion:
         """One reply, within `left` seconds; with `refresh`, no stored one."""

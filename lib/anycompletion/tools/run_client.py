@@ -36,6 +36,14 @@ class RunClient(Protocol):
         """Whether a reply may be asked for anew that a cache has stored."""
         ...
 
+    async def check(self, request: ChatRequest, *, stream: bool) -> None:
+        """Checks whether the request can be sent, as far as that is known before its turn.
+
+        Raises:
+            CompletionError: the client is closed, the provider is unknown or has no tools, or there is no key.
+        """
+        ...
+
     def track_run(self, run: OpenRun) -> None:
         """Has the client close a run when it is closed itself."""
         ...

@@ -153,6 +153,11 @@ class RunDriver:
         if results is None:
             self._step = self._ask
             return
+        # Before a call runs: a program that cannot send what comes of it would run it again with each attempt.
+        request = self._requests.next(self.messages, is_first=False, has_to_answer=False)
+        with Interruptible() as self._body:
+            await self._client.check(request, stream=self.is_live)
+        self._check_open()
         self._is_first = False
         self._reply = stored_reply(results.message, self.model)
         self._set_calls(results)
