@@ -121,6 +121,17 @@ class Interruptible:
         self._cancelling = self._task.cancelling()
         return self
 
+    @property
+    def is_executing(self) -> bool:
+        """Whether the body is not suspended, so that this is called by it, or by a task that it began eagerly.
+
+        A cancellation would then come at the next suspension, which may be one after the body.
+        """
+        task = self._task
+        if task is None:
+            return False
+        return task is asyncio.current_task() or getattr(task.get_coro(), "cr_running", False)
+
     def interrupt(self) -> None:
         """Ends the body, from a callback or another task of the same event loop; once, and only while it runs."""
         if self._task is not None and not self.interrupted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 from collections.abc import Awaitable, Callable
@@ -265,3 +266,38 @@ async def test_a_reader_that_python_drops_ends_its_run() -> None:
         del reader
         await run.aclose()
         assert tools.ends == ["cancelled"]
+
+
+@pytest.mark.parametrize("is_eager", [False, True], ids=["stepped", "eager"])
+async def test_an_observer_can_close_its_run(is_eager: bool) -> None:
+    """The tool would run although its run is closed, or its reader would get a cancellation that is not its own."""
+    eager_task_factory: Any = getattr(asyncio, "eager_task_factory", None)
+    if is_eager and eager_task_factory is None:
+        pytest.skip("eager tasks need Python 3.12 or newer")
+    if is_eager:
+        asyncio.get_running_loop().set_task_factory(eager_task_factory)
+    looked: list[int] = []
+
+    async def look(at: int) -> int:
+        looked.append(at)
+        return at
+
+    closing: list[Any] = []
+
+    def close(event: object) -> None:
+        if isinstance(event, CallStarted):
+            coroutine = run.aclose()
+            if is_eager:
+                closing.append(asyncio.create_task(coroutine))
+            else:  # what an eager task does first
+                with contextlib.suppress(StopIteration):
+                    coroutine.send(None)
+                closing.append(coroutine)
+
+    fake = FakeProvider([tool_call("look", at=1), tool_call("look", at=2)], "Done")
+    async with AsyncCompletion(providers=[fake]) as client:
+        run = client.run_tools(MODEL, "Look!", [look], on_event=close)
+        with pytest.raises(ClientClosedError):
+            await run
+        await asyncio.sleep(0)  # a cancellation that is left would come here
+    assert (len(closing), looked, roles(run)) == (1, [], "ua")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import pickle
 from collections.abc import Callable
@@ -182,6 +183,22 @@ async def test_what_stop_when_raises_ends_the_run() -> None:
 # --- budget ---
 
 
+async def _false(_: Turn) -> bool:
+    return False
+
+
+def _call_false(turn: Turn) -> Any:
+    return _false(turn)
+
+
+@pytest.mark.parametrize("enough", [lambda _: None, lambda _: 1, _call_false], ids=["None", "1", "async"])
+async def test_stop_when_is_true_or_false(enough: Any) -> None:
+    """A coroutine counts as true, so that the run would end after its first turn."""
+    with pytest.raises(InvalidRequestError) as caught:
+        await run(look_up(), "Done", stop_when=enough)
+    assert caught.value.param == "stop_when"
+
+
 async def test_a_budget_of_tokens_ends_the_run_before_the_next_turn() -> None:
     """A run would cost any number of tokens."""
     outcome = await run(reply(look_up()), reply(look_up()), "never", budget=Budget(total_tokens=20))
@@ -326,6 +343,12 @@ async def test_three_turns_of_failures_end_the_run() -> None:
     assert "fire" not in str(sent[-1].to_dict())
 
 
+async def test_denials_are_no_failures() -> None:
+    """A run would end as one whose tools do not work, because its user denied the calls."""
+    outcome = await run(*[look_up() for _ in range(4)], "Then not.", approve=lambda _: "no", approve_every=True)
+    assert (outcome.status, outcome.text) == ("finished", "Then not.")
+
+
 async def test_a_success_starts_the_count_of_failures_anew() -> None:
     """A long run would end because single calls failed here and there."""
     burnt, fine = look_up("burnt"), look_up("soup")
@@ -434,6 +457,29 @@ async def test_an_outcome_without_an_answer_has_none() -> None:
             read()
         copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (of this test)
         assert (caught.value.status, copy.status, str(copy)) == ("max_turns", "max_turns", str(caught.value))
+
+
+@pytest.mark.parametrize("into", [None, int], ids=["text", "value"])
+async def test_a_model_that_calls_an_unknown_tool_gets_all_names(into: Any) -> None:
+    """It would not find out that it may call a tool of the caller, or give its answer."""
+    caller = FunctionTool(FunctionDefinition("book"))
+    answer = "Done" if into is None else tool_call("answer", value=5)
+    typed = {} if into is None else {"into": into, "mode": "tool"}
+    outcome = await run(tool_call("cook"), answer, tools=[caller, minutes, SQL_OF_CALLER], **typed)
+    names = ["book", "minutes", "sql"] if into is None else ["book", "minutes", "sql", "answer"]
+    assert json.loads(str(outcome.turns[0].outcomes[0].content)) == {"error": "unknown tool", "tools": names}
+
+
+SQL_OF_CALLER = {"type": "custom", "custom": {"name": "sql"}}
+
+
+async def test_a_run_that_failed_is_shown_as_one() -> None:
+    """A log would show a run that ended with an error as one that goes on."""
+    async with AsyncCompletion(providers=[FakeProvider("Hi", "Ho")]) as client:
+        unread, failed = (client.run_tools(MODEL, "Go", [minutes], deadline=1e-9) for _ in range(2))
+        with pytest.raises(APITimeoutError):
+            await failed
+    assert (repr(unread), repr(failed)) == ("<ToolRun unfinished: 0 turns>", "<ToolRun failed: 0 turns>")
 
 
 async def test_reprs_have_no_texts() -> None:

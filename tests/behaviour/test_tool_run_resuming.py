@@ -15,8 +15,11 @@ from anycompletion import (
     ClientClosedError,
     CompletionError,
     ConfigurationError,
+    FunctionCall,
+    FunctionMessage,
     InvalidRequestError,
     Message,
+    ToolMessage,
     UnsupportedParameterError,
     UserMessage,
 )
@@ -131,3 +134,37 @@ async def test_middleware_may_name_the_provider() -> None:
     async with AsyncCompletion(providers=[FakeProvider("Done.")], middleware=[rename]) as client:
         outcome = await client.run_tools("best", open_call(), [pay])
     assert (outcome.text, paid) == ("Done.", [5])
+
+
+CALLS = [tool_call("pay", amount=5), tool_call("pay", amount=6)]
+LATER = UserMessage("Never mind.")
+
+
+@pytest.mark.parametrize(
+    ("messages", "ids"),
+    [
+        ([AssistantMessage(tool_calls=CALLS), LATER], [each.id for each in CALLS]),
+        ([AssistantMessage(tool_calls=CALLS), ToolMessage("paid", CALLS[0].id), LATER], [CALLS[1].id]),
+        ([AssistantMessage(tool_calls=CALLS), AssistantMessage("Hm.")], [each.id for each in CALLS]),
+        ([AssistantMessage(tool_calls=CALLS), LATER, AssistantMessage("Good.")], [each.id for each in CALLS]),
+        ([AssistantMessage(function_call=FunctionCall("pay", "{}")), LATER], ["pay"]),
+    ],
+    ids=["all", "one", "no user", "earlier", "legacy"],
+)
+async def test_open_calls_before_other_messages_are_refused(messages: list[Message], ids: list[str]) -> None:
+    """The provider would refuse the request in its own words, or the calls would never be decided."""
+    async with AsyncCompletion(providers=[FakeProvider()]) as client:
+        with pytest.raises(InvalidRequestError, match="resume the run first") as caught:
+            client.run_tools(MODEL, [UserMessage("Pay!"), *messages], [pay])
+    assert caught.value.param == "messages"
+    assert [each for each in (*(call.id for call in CALLS), "pay") if each in str(caught.value)] == ids
+
+
+async def test_calls_with_results_may_be_anywhere() -> None:
+    """A conversation would be refused that is complete, or that can be resumed."""
+    turn = [AssistantMessage(tool_calls=CALLS), *(ToolMessage("paid", call.id) for call in CALLS)]
+    older = [AssistantMessage(function_call=FunctionCall("pay", "{}")), FunctionMessage("paid", "pay")]
+    async with AsyncCompletion(providers=[FakeProvider("Done.")]) as client:
+        messages = [*turn, LATER, *older, *turn, LATER, *turn[:2]]
+        outcome = await client.run_tools(MODEL, messages, [pay])
+    assert (outcome.text, paid) == ("Done.", [6])

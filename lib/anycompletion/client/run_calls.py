@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -12,13 +12,14 @@ from ..dialects.base import EncodingReport
 from ..errors import InvalidRequestError, UnsupportedParameterError
 from ..options import OptionValues, Timeout
 from ..providers import apply_param_support
-from ..records import ChatCompletion, ChatRequest
+from ..records import ChatCompletion, ChatRequest, Message
 from ..structured.parse import with_refresh
 from ..tools.run_driver import RunDriver
 from ..tools.run_settings import SETTING_NAMES, checked_settings
 from ..tools.tool_run import ToolRun
 from ..tools.tool_set import tool_set
 from ..tools.tool_threads import thread_limit
+from ..tools.transcript import check_open_calls
 from ..tools.typed_answers import typed_answer
 from ..validation import check_option_values, parse_call
 from .dispatch import CallDispatcher
@@ -143,6 +144,7 @@ def tool_run(
         request, options = parse_call(model, messages, {**rest, "tools": known.definitions or None})
     finally:
         keywords = rest = {}  # tracebacks have this frame, and keys may be among them
+    check_open_calls(cast("list[Message]", request.messages))
     answer = None
     if "into" in typing:
         answer = typed_answer(dispatcher, request, options, typing)

@@ -15,7 +15,7 @@ from .outcomes import LEGACY, ToolOutcome
 from .run_outcomes import Approval, PendingCall
 from .runnable_tool import RunnableTool
 from .tool_calling import error_outcome
-from .tool_errors import ArgumentMismatch, CallError, ToolError
+from .tool_errors import ArgumentMismatch, CallDenied, CallError, ToolError
 from .tool_results import denied, invalid_arguments, json_text, sendable_text, unknown_tool
 from .tool_set import ToolSet
 
@@ -44,7 +44,7 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
     if call.custom is not None or name in tools.foreign or (tool is None and call.type not in ("function", LEGACY)):
         return None
     if tool is None:
-        return error_outcome(call, unknown_tool(tools.runnable), CallError("there is no tool of this name"))
+        return error_outcome(call, unknown_tool(tools.names), CallError("there is no tool of this name"))
     return with_arguments(call, tool)
 
 
@@ -78,7 +78,7 @@ def cut_outcome(call: ToolCall) -> ToolOutcome:
 def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:
     """The outcome of a call that was not approved."""
     reason = None if reason is None else sendable_text(reason)
-    return error_outcome(call, denied(reason), CallError("denied"))
+    return error_outcome(call, denied(reason), CallDenied("denied"))
 
 
 def pending_call(call: ToolCall, tools: ToolSet, turn: int) -> PendingCall:
@@ -107,18 +107,23 @@ def _json(text: str) -> object:
         return None
 
 
-def with_approved_arguments(checked: CheckedCall, approval: Approval) -> CheckedCall | ToolOutcome:
-    """The call with other arguments than the model's, or an outcome with the reason why they do not fit.
+def with_approved_arguments(checked: CheckedCall, approval: Approval) -> CheckedCall:
+    """The call with other arguments than the model's.
 
     Raises:
-        InvalidRequestError: they are no JSON object.
+        InvalidRequestError: they are no JSON object, or do not fit the tool, which the model cannot repair.
     """
     call = checked.call
     try:
         text = json_text(dict(approval.arguments))
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequestError("approve: the arguments of an Approval are no JSON object", param="approve") from None
-    return with_arguments(attrs.evolve(call, function=attrs.evolve(call.function, arguments=text)), checked.tool)
+    approved = with_arguments(attrs.evolve(call, function=attrs.evolve(call.function, arguments=text)), checked.tool)
+    if isinstance(approved, CheckedCall):
+        return approved
+    name = checked.tool.name
+    text = f"approve: the arguments of an Approval do not fit the tool {name!r}: {approved.error}"
+    raise InvalidRequestError(text, param="approve")
 
 
 def is_foreign_error(error: BaseException | None) -> bool:

@@ -37,7 +37,7 @@ class RunClient(Protocol):
         ...
 
     async def check(self, request: ChatRequest, *, stream: bool) -> None:
-        """Checks whether the request can be sent, as far as that is known before its turn.
+        """Checks whether the request can be sent, as far as that is known before it is made.
 
         Raises:
             CompletionError: the client is closed, the provider is unknown or has no tools, or there is no key.

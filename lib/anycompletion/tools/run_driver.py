@@ -6,12 +6,11 @@ but the tools of a turn, and the request of a turn that is streamed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from .._async import Interruptible
-from .._boundary import call_plainly, iteration_error
+from .._boundary import iteration_error
 from ..errors import ClientClosedError, CompletionError, ReplyError, ReplyValidationError
 from ..records import ChatCompletion, ChatRequest, Message, ToolCall
 from ..run_errors import ToolRunError
@@ -50,7 +49,7 @@ class RunDriver:
         self._client = client
         self._requests = RunRequests(request if answer is None else answer.typed.request, answer)
         self.model = request.model
-        self._tools = tools
+        self._tools = tools if answer is None else answer.with_name(tools)
         self._settings = settings
         self._answer = answer
         self._limits = RunLimits(settings)
@@ -94,6 +93,11 @@ class RunDriver:
     def messages(self) -> list[Message]:
         """The conversation so far."""
         return self._transcript.messages
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run ended with an error, or was closed before its end."""
+        return self._error is not None
 
     @property
     def limits(self) -> RunLimits:
@@ -311,7 +315,7 @@ class RunDriver:
             self._conclude()
         elif self._limits.only_failures:
             self._finish("tool_failures")
-        elif self._settings.stop_when is not None and call_plainly(self._settings.stop_when, turn):
+        elif self._limits.stops_after(turn):
             self._finish("stopped")
         else:
             self._step = self._ask
@@ -371,8 +375,8 @@ class RunDriver:
         self._is_closed = True
         self._fail(_closed())
         running = self._running
-        # An `approve` that closes its run is no wait that could be ended: its task would be cancelled later.
-        if self._body is not None and not (running is not None and running.is_asking_in(asyncio.current_task())):
+        # What closes its own run, such as an observer or `approve`, is no wait that could be ended.
+        if self._body is not None and not self._body.is_executing:
             self._body.interrupt()
         if self._stream is not None:
             self._stream.close()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Sequence
 
-from ..errors import APITimeoutError
+from .._boundary import call_plainly
+from ..errors import APITimeoutError, InvalidRequestError
 from ..logs import log_event
 from ..records import ChatCompletion, Usage
 from .outcomes import ToolOutcome
-from .run_outcomes import Budget
+from .run_outcomes import Budget, Turn
 from .run_settings import RunSettings
+from .tool_errors import CallDenied
 
 _MAX_FAILED_TURNS = 3
 """Turns in a row in which every call failed, after which a run ends."""
@@ -100,12 +103,29 @@ class RunLimits:
                 return True
         return False
 
+    def stops_after(self, turn: Turn) -> bool:
+        """Whether `stop_when` ends the run.
+
+        Raises:
+            InvalidRequestError: it returned neither True nor False.
+        """
+        stop_when = self._settings.stop_when
+        if stop_when is None:
+            return False
+        answer: object = call_plainly(stop_when, turn)
+        if type(answer) is bool:
+            return answer
+        if inspect.iscoroutine(answer):
+            answer.close()
+        text = f"stop_when: expected a plain function of True or False, which returned {type(answer).__name__}"
+        raise InvalidRequestError(text, param="stop_when")
+
     # --- failures ---
 
     def add_outcomes(self, outcomes: Sequence[ToolOutcome]) -> None:
         """Counts the calls of a turn."""
         self._tool_calls += len(outcomes)
-        failed = bool(outcomes) and all(outcome.error is not None for outcome in outcomes)
+        failed = bool(outcomes) and all(map(_has_failed, outcomes))
         self._failed_turns = self._failed_turns + 1 if failed else 0
 
     def add_calls(self, *, is_cut: bool) -> None:
@@ -121,6 +141,11 @@ class RunLimits:
     def only_failures(self) -> bool:
         """Whether every call of the last turns failed."""
         return self._failed_turns >= _MAX_FAILED_TURNS
+
+
+def _has_failed(outcome: ToolOutcome) -> bool:
+    """Whether a call failed; a denial is a decision of the program's user."""
+    return outcome.error is not None and not isinstance(outcome.error, CallDenied)
 
 
 def _measured(budget: Budget, used: Usage) -> list[tuple[float, float | None, str]]:

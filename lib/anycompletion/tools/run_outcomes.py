@@ -35,7 +35,8 @@ RunStatus: TypeAlias = Literal["finished", "max_turns", "stopped", "budget", "pa
 * "stopped": `stop_when` was True, or the caller has to answer a call.
 * "budget": it is spent, or what was used is not known.
 * "paused": a call waits for an approval.
-* "tool_failures": all calls of three turns in a row failed, or two replies in a row were cut inside a call.
+* "tool_failures": all calls of three turns in a row failed, or two replies in a row were cut inside a call. A call that
+  was denied has not failed.
 """
 
 
@@ -67,9 +68,11 @@ class Budget:
 
 @attrs.frozen
 class Approval:
-    """A decision that a call may run, with other arguments than the model's; they are checked again."""
+    """A decision that a call may run, with other arguments than the model's, which the conversation keeps."""
 
     arguments: Mapping[str, Any] = attrs.field(repr=False)
+    """All of them: they replace the model's, and what is left out has its default. Where they do not fit the tool, the
+    run ends with an `InvalidRequestError`."""
 
 
 ApprovalDecision: TypeAlias = bool | str | Approval | None

@@ -56,5 +56,9 @@ class CallError(Exception):
     """Failure of a call that is not an exception of its tool: the tool is unknown, the call was denied, or the like."""
 
 
+class CallDenied(CallError):
+    """The call was not approved, which is a decision and no failure of the tool or the model."""
+
+
 class CallTimeout(CallError, TimeoutError):
     """The tool did not end in time."""

@@ -41,7 +41,8 @@ class ToolRun(Generic[T_co]):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
-        return f"<ToolRun {self.status or 'unfinished'}: {len(self.turns)} turns>"
+        state = self.status or ("failed" if self._driver.has_failed else "unfinished")
+        return f"<ToolRun {state}: {len(self.turns)} turns>"
 
     # --- the state so far ---
 
@@ -67,7 +68,7 @@ class ToolRun(Generic[T_co]):
 
     @property
     def status(self) -> RunStatus | None:
-        """How the run ended; None while it goes on."""
+        """How the run ended; None while it goes on, and after an error, which every reader gets."""
         outcome = self._driver.outcome
         return None if outcome is None else outcome.status
 

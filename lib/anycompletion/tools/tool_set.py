@@ -23,6 +23,8 @@ class ToolSet:
     """All tools, as requests define them, in the caller's order."""
     foreign: frozenset[str]
     """Names of tools that were given as definitions only."""
+    names: Sequence[str]
+    """All names by which the model may call a tool, in the caller's order."""
 
 
 def tool_set(tools: object) -> ToolSet:
@@ -35,7 +37,7 @@ def tool_set(tools: object) -> ToolSet:
         raise InvalidRequestError("tools: expected a list of functions and tools", param="tools")
     runnable: dict[str, RunnableTool[..., Any]] = {}
     definitions: list[Tool | Mapping[str, Any]] = []
-    names: set[str] = set()
+    names: list[str] = []
     foreign: set[str] = set()
     for at, item in enumerate(cast("Iterable[object]", tools)):
         own = _runnable(item)
@@ -44,13 +46,13 @@ def tool_set(tools: object) -> ToolSet:
         if name:
             if name in names:
                 raise InvalidRequestError(f"tools[{at}]: there is another tool with the name {name!r}", param="tools")
-            names.add(name)
+            names.append(name)
         if own is not None:
             runnable[own.name] = own
         elif name:
             foreign.add(name)
         definitions.append(definition)
-    return ToolSet(runnable, definitions, frozenset(foreign))
+    return ToolSet(runnable, definitions, frozenset(foreign), names)
 
 
 def _runnable(item: object) -> RunnableTool[..., Any] | None:

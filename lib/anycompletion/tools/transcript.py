@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from ..errors import InvalidRequestError
 from ..records import (
     AssistantTurn,
     ChatCompletion,
@@ -98,14 +99,12 @@ class Transcript:
         Calls whose id is missing, or that of an earlier call, get another id, in the messages and in their results.
         """
         last = len(self.messages) - 1
-        while last >= 0 and isinstance(self.messages[last], (ToolMessage, FunctionMessage)):
+        while last >= 0 and _is_result(self.messages[last]):
             last -= 1
         message = self.messages[last] if last >= 0 else None
         if not isinstance(message, AssistantTurn):
             return None
-        calls = message.tool_calls or []
-        if not calls and message.function_call is not None:
-            calls = [ToolCall(f"call_{last}_0", message.function_call, LEGACY)]
+        calls = _calls_of(message, last)
         found, others = _paired(calls, self.messages[last + 1 :])
         if len(found) == len(calls):
             return None
@@ -139,6 +138,41 @@ class Transcript:
             seen.add(call.id)
             unique.append(call)
         return unique
+
+
+def check_open_calls(messages: Sequence[Message]) -> None:
+    """Checks that calls without a result are at the end of the messages, where a run executes them.
+
+    Raises:
+        InvalidRequestError: other messages follow such calls.
+    """
+    last = next((at for at in reversed(range(len(messages))) if not _is_result(messages[at])), 0)
+    results: list[Message] = []
+    for at in reversed(range(len(messages))):
+        if _is_result(messages[at]):
+            results.insert(0, messages[at])
+        elif calls := _calls_of(messages[at], at):
+            found, _ = _paired(calls, results)
+            missing = [call for index, call in enumerate(calls) if index not in found]
+            if missing and at < last:
+                ids = ", ".join(call.function.name if call.type == LEGACY else call.id for call in missing)
+                text = f"messages[{at}]: other messages follow calls without a result: {ids:.200}; resume the run "
+                text += "first, or insert a ToolMessage for each call, such as one that it was not run"
+                raise InvalidRequestError(text, param="messages")
+            results = []
+
+
+def _is_result(message: Message) -> bool:
+    return isinstance(message, (ToolMessage, FunctionMessage))
+
+
+def _calls_of(message: Message, at: int) -> Sequence[ToolCall]:
+    """The calls of the message at an index; one in the form of `functions` is a call as well."""
+    if not isinstance(message, AssistantTurn):
+        return ()
+    if not message.tool_calls and message.function_call is not None:
+        return [ToolCall(f"call_{at}_0", message.function_call, LEGACY)]
+    return message.tool_calls or ()
 
 
 def _paired(calls: Sequence[ToolCall], results: Sequence[Message]) -> tuple[dict[int, Message], list[Message]]:

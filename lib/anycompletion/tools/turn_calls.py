@@ -12,11 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import anyio
 
-from .._async import running_task
 from .._boundary import call_plainly
 from ..errors import APITimeoutError, InvalidRequestError
 from ..records import Message, ToolCall
@@ -99,8 +98,6 @@ class TurnCalls:
         """Calls that may run at the same time; 0 until all approvals are there."""
         self._changed = asyncio.Event()
         """Set when a call ends."""
-        self._asking: asyncio.Task[Any] | None = None
-        """The task that waits for a decision about a call."""
         self._failure: BaseException | None = None
         self._closed = False
         self._check(cut)
@@ -133,10 +130,6 @@ class TurnCalls:
         else:
             return False
         return True
-
-    def is_asking_in(self, task: asyncio.Task[Any] | None) -> bool:
-        """Whether this task waits for a decision about a call, so that what runs in it now is `approve`."""
-        return task is not None and task is self._asking
 
     def cancel(self) -> None:
         """Cancels the tools that are running; no other is started."""
@@ -179,11 +172,7 @@ class TurnCalls:
             case str():
                 self._finish(index, denied_outcome(checked.call, decision))
             case Approval():
-                approved = with_approved_arguments(checked, decision)
-                if isinstance(approved, CheckedCall):
-                    self._ready.append((index, approved))
-                else:
-                    self._finish(index, approved)
+                self._ready.append((index, with_approved_arguments(checked, decision)))
             case None:
                 self.pending.append(pending_call(checked.call, self._tools, self._turn))
             case _:
@@ -199,7 +188,7 @@ class TurnCalls:
         decision = call_plainly(approve, pending_call(checked.call, self._tools, self._turn))
         if not inspect.isawaitable(decision):
             return decision
-        limit, self._asking = asyncio.timeout(left), running_task()
+        limit = asyncio.timeout(left)
         try:
             async with limit:
                 return await decision
@@ -207,8 +196,6 @@ class TurnCalls:
             if limit.expired():
                 raise self._limits.deadline_error() from None
             raise
-        finally:
-            self._asking = None
 
     def _begin(self) -> None:
         """Lets the calls start, if no approval is missing."""
@@ -235,6 +222,8 @@ class TurnCalls:
             index, checked = self._ready.popleft()
             call, ends_at = checked.call, self._limits.ends_at
             self._emit(CallStarted(call, self._turn))
+            if self._has_closed():  # the observer of that event did
+                return
             self._running[index] = RunningCall(
                 checked.tool,
                 call,
@@ -245,8 +234,12 @@ class TurnCalls:
                 threads=self._threads,
                 on_end=partial(self._on_end, index, call),
             )
-            if self._closed:
+            if self._has_closed():
                 self._running[index].cancel()  # its task, which is an eager one, closed the run as it began
+
+    def _has_closed(self) -> bool:
+        """Whether the turn was closed, which what is called in between may do."""
+        return self._closed
 
     def _on_end(self, index: int, call: ToolCall, ended: ToolOutcome | BaseException) -> None:
         del self._running[index]

@@ -32,6 +32,7 @@ from .outcomes import ToolOutcome
 from .tool_calling import error_outcome
 from .tool_errors import ArgumentMismatch
 from .tool_results import invalid_arguments
+from .tool_set import ToolSet
 
 _INSTRUCTION = f"When you have the answer, give it by calling the tool {ANSWER}, once and alone."
 
@@ -71,6 +72,10 @@ class TypedAnswer:
     def is_answer(self, call: ToolCall) -> bool:
         """Whether a call gives the answer."""
         return self.is_call and call.function.name == ANSWER
+
+    def with_name(self, tools: ToolSet) -> ToolSet:
+        """The tools of the run, with the name of `answer` where the model may call it."""
+        return attrs.evolve(tools, names=[*tools.names, ANSWER]) if self.is_call else tools
 
     def try_read(self, reply: ChatCompletion) -> ParsedCompletion[Any] | ReplyValidationError:
         """The last reply with its value, or the error of one that does not fit.
