@@ -72,6 +72,16 @@ class Login:
     password: str = CANARY
 
 
+@dataclass(frozen=True)
+class Credentials:
+    secret: str
+
+
+@dataclass
+class Session:
+    credentials: Credentials = Credentials(CANARY)
+
+
 class Connection:
     """An object that JSON cannot hold."""
 
@@ -114,6 +124,9 @@ def unsayable(
     b: object = Login(),
     c: list[Any] = [Login()],  # noqa: B006, B008
     d: int = None,  # type: ignore[assignment]  # noqa: RUF013
+    e: Credentials = Credentials(CANARY),
+    f: dict[str, Credentials] = {"a": Credentials(CANARY)},  # noqa: B006
+    g: Session | None = None,
 ) -> Any:
     return d
 

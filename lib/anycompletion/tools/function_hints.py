@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import types
 import typing
 from typing import Any, cast
 
@@ -19,6 +21,9 @@ def check_function(function: object) -> None:
     reason = None
     if isinstance(function, type):
         reason = f"the class {function.__qualname__} is no tool; write a function that returns one"
+    elif isinstance(function, classmethod):
+        name = function_name(cast("Any", function).__func__)
+        reason = f"leave the class method {name} as it is, and write tool(Class.{name})"
     elif not callable(function):
         reason = f"expected a function, found {type(function).__name__}"
     elif any(map(_is_generator, (function, getattr(function, "__call__", None)))):  # noqa: B004
@@ -59,9 +64,18 @@ def resolved_hint(function: object, annotation: Any) -> Any:
     function = _unbound(function)
     source: Any = inspect.unwrap(cast("Any", function) if _is_described(function) else type(function).__call__)
     known: dict[str, Any] = getattr(source, "__globals__", {})
-    enclosed = dict(inspect.getclosurevars(source).nonlocals) if inspect.isfunction(source) else {}
+    enclosed = _enclosed(source) if inspect.isfunction(source) else {}
     holder = type("Holder", (), {"__annotations__": {"value": annotation}})
     return typing.get_type_hints(holder, known, enclosed, include_extras=True)["value"]
+
+
+def _enclosed(function: types.FunctionType) -> dict[str, Any]:
+    """The variables of enclosing functions that a function uses, as far as they have values yet."""
+    found: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell, as that of the function itself while it is decorated
+            found[name] = cell.cell_contents
+    return found
 
 
 def _unbound(function: object) -> object:

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Protocol
 from ..errors import InvalidRequestError
 from ..structured.partial import PlainData
 from ..structured.reading import SupportsDecode, read_value
-from ..structured.types import ABSENT, ClassField, TypePlan, ValueMismatch, compile_members
-from .default_values import stated_default
-from .function_hints import bound_names, resolved_hint
+from ..structured.types import ABSENT, ClassField, TypePlan, ValueMismatch, compile_members, stated_default
+from .function_hints import bound_names, function_name, resolved_hint
 from .tool_context import ToolContext
 from .tool_errors import ArgumentMismatch, ToolError
 
@@ -119,15 +118,15 @@ class FunctionSchema:
         return ReadArguments(text, read_as(text, self._plan))
 
     def _fields(self, name: str, function: Callable[..., Any]) -> Iterator[ClassField]:
-        bound = bound_names(function)
+        given = bound_names(function)
         for index, parameter in enumerate(_signature(name, function).parameters.values()):
             own = parameter.name
-            if own in bound:
+            if own in given:
                 continue
             if parameter.annotation is parameter.empty and index == 0 and own in {"self", "cls"}:
-                raise refusal(
-                    name, own, "is no argument of a model; make a tool of the bound method, tool(object.name)"
-                )
+                bound = f"object.{function_name(function)}"
+                instead = f"leave the method as it is, and write tool({bound}) or tools=[{bound}]"
+                raise refusal(name, own, f"is no argument of a model; {instead}")
             if parameter.kind in _KINDS:
                 raise refusal(name, own, _KINDS[parameter.kind])
             if parameter.annotation is parameter.empty:
@@ -143,7 +142,7 @@ class FunctionSchema:
                 self.context_parameter = own
                 continue
             is_required = parameter.default is parameter.empty
-            default = ABSENT if is_required else stated_default(hint, parameter.default)
+            default = ABSENT if is_required else stated_default(parameter.default)
             yield ClassField(own, own, own, hint, {}, required=is_required, default=default)
 
 

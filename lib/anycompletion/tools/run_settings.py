@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import attrs
 
-from .._async import is_async_function
 from ..errors import InvalidRequestError
+from .keyword_checks import (
+    at_least_one_problem,
+    flag_problem,
+    function_problem,
+    plain_function_problem,
+    seconds_problem,
+)
 from .run_outcomes import ApprovalDecision, Budget, PendingCall, Turn
 
 if TYPE_CHECKING:
@@ -60,41 +65,18 @@ _NONE_HAS_MEANING = frozenset(("tool_timeout", "context"))
 """Keywords whose None is no absence."""
 
 
-def _at_least_one(value: object) -> str | None:
-    return None if type(value) is int and value >= 1 else "a number of at least 1"
-
-
-def _flag(value: object) -> str | None:
-    return None if type(value) is bool else "True or False"
-
-
-def _seconds(value: object) -> str | None:
-    if value is None:
-        return None
-    is_number = type(value) in (int, float)
-    return None if is_number and math.isfinite(cast("float", value)) and cast("float", value) > 0 else "seconds above 0"
-
-
-def _function(value: object) -> str | None:
-    return None if callable(value) else "a function"
-
-
-def _plain_function(value: object) -> str | None:
-    return None if callable(value) and not is_async_function(value) else "a plain function, which is not async"
-
-
 _CHECKS: Mapping[str, Callable[[object], str | None]] = {
-    "max_turns": _at_least_one,
-    "final_answer": _flag,
-    "approve": _function,
-    "approve_every": _flag,
-    "stop_when": _plain_function,
+    "max_turns": at_least_one_problem,
+    "final_answer": flag_problem,
+    "approve": function_problem,
+    "approve_every": flag_problem,
+    "stop_when": plain_function_problem,
     "budget": lambda value: None if isinstance(value, Budget) else "a Budget",
-    "concurrency": _at_least_one,
-    "tool_timeout": _seconds,
-    "max_result_chars": _at_least_one,
-    "deadline": _seconds,
+    "concurrency": at_least_one_problem,
+    "tool_timeout": seconds_problem,
+    "max_result_chars": at_least_one_problem,
+    "deadline": seconds_problem,
     "on_tool_error": lambda value: None if value in ("report", "raise") else "'report' or 'raise'",
-    "on_event": _plain_function,
+    "on_event": plain_function_problem,
 }
 """Keyword → what is wrong with a value, as what was expected; None where it is right."""

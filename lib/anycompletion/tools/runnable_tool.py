@@ -15,6 +15,7 @@ from .descriptions import parameter_descriptions, tool_description
 from .function_hints import check_function, function_doc, function_name
 from .function_schema import ArgumentReader, FunctionSchema, ReadArguments
 from .given_schema import SchemaReader, checked_schema
+from .keyword_checks import flag_problem, seconds_problem
 from .tool_calling import MAX_RESULT_CHARS, error_outcome, run_call
 from .tool_context import ToolContext
 from .tool_errors import ArgumentMismatch
@@ -74,13 +75,13 @@ class RunnableTool(Generic[P, R]):
         needs_approval: bool = False,
     ) -> None:
         self.name = _checked_name(name)
-        _check_text_and_flag(description, strict)
+        _check_options(description, strict, timeout, sequential=sequential, needs_approval=needs_approval)
         if strict and (reason := strict_tool_problem(parameters)) is not None:
             raise InvalidRequestError(f"{name}: strict: its schema cannot be strict: {reason}", param="strict")
         self.description = description
         self.parameters = parameters
         self.definition = FunctionTool(FunctionDefinition(name, description, parameters, strict, portable=True))
-        self.timeout = _checked_timeout(timeout)
+        self.timeout = timeout
         self.sequential = sequential
         self.needs_approval = needs_approval
         self.is_async = is_async_function(function)
@@ -198,20 +199,23 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _check_text_and_flag(description: object, strict: object) -> None:
+def _check_options(
+    description: object, strict: object, timeout: object, *, sequential: object, needs_approval: object
+) -> None:
     if description is not None and not isinstance(description, str):
         raise InvalidRequestError(
             f"description: expected a text, found {type(description).__name__}", param="description"
         )
     if strict is not None and type(strict) is not bool:
         raise InvalidRequestError("strict: expected True, False or None", param="strict")
-
-
-def _checked_timeout(timeout: float | None) -> float | None:
-    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is not None and not (is_number and timeout > 0):
-        raise InvalidRequestError("timeout: expected seconds, more than 0", param="timeout")
-    return timeout
+    problems = {
+        "timeout": seconds_problem(timeout),
+        "sequential": flag_problem(sequential),
+        "needs_approval": flag_problem(needs_approval),
+    }
+    for param, problem in problems.items():
+        if problem is not None:
+            raise InvalidRequestError(f"{param}: expected {problem}", param=param)
 
 
 @overload
@@ -243,7 +247,8 @@ def tool(
 
     The annotations of the parameters become the schema, with texts from ``Annotated[str, "City and country"]``. A
     parameter annotated `ToolContext` is passed in and is not in the schema. Plain functions run in threads, async ones
-    in the event loop. Bound methods, `functools.partial` and objects that can be called are functions, too.
+    in the event loop. Bound methods, `functools.partial` and objects that can be called are functions, too. Defaults
+    that are plain data are in the schema; objects are not.
 
     Args:
         function: the function.

@@ -23,8 +23,8 @@ class ToolError(Exception):
     """What the model gets."""
 
     def __init__(self, content: str | Sequence[Part] = "") -> None:
-        found = cast("object", content)
-        if not isinstance(found, (str, Sequence, Record)) or isinstance(found, (bytes, bytearray, memoryview)):
+        found = cast("Any", content)
+        if not isinstance(found, (str, Sequence, Record)) or isinstance(found, (bytes, bytearray)):
             raise TypeError(f"ToolError: expected a text for the model, or parts; found {type(found).__name__}")
         super().__init__(content)
         self.content = content

@@ -31,7 +31,7 @@ def result_content(value: object) -> Content:
         items = cast("Sequence[object]", value)
         if any(isinstance(item, _PARTS) for item in items):
             return _checked_parts([_as_part(item) for item in items])
-    return json_text(value)
+    return json_text(cast("object", value))
 
 
 def sendable_text(text: str) -> str:

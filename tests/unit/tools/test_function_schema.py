@@ -207,6 +207,30 @@ async def test_decorators_around_and_below_keep_the_signature() -> None:
     assert (await look.run(call(look, place={"city": "Oslo"}))).content == '["Oslo","Oslo"]'
 
 
+async def test_local_functions_may_use_names_that_get_values_later() -> None:
+    """A recursive tool, and one that uses what the program makes after it, could not be local functions."""
+
+    @tool
+    def depth(tree: Tree) -> int:
+        return 1 + max([database[0], *map(depth, tree.children)])
+
+    database = [0]
+    outcome = await depth.run(call(depth, tree={"name": "a", "children": [{"name": "b"}]}))
+    assert outcome.content == "2"
+
+
+class Later:
+    async def __call__(self, days: int, city: str) -> str:
+        return city * days
+
+
+async def test_a_partial_of_an_async_object_runs_in_the_event_loop() -> None:
+    """Each call would take a thread, only to make the coroutine in it."""
+    asked = tool(functools.partial(Later(), city="Oslo"))
+    assert asked.is_async
+    assert (await asked.run(call(asked, days=1))).content == "Oslo"
+
+
 def test_the_context_never_shows_its_value() -> None:
     """A repr in a log or traceback would show what the caller passed to the tools."""
     context = ToolContext({"token": CANARY}, ToolCall("call_1", FunctionCall("look", CANARY)))

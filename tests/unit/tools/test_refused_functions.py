@@ -63,7 +63,13 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "unbound method": (
         Shop.price,
         "self",
-        "price: self: is no argument of a model; make a tool of the bound method, tool(object.name)",
+        "price: self: is no argument of a model; leave the method as it is, and write tool(object.price) or "
+        "tools=[object.price]",
+    ),
+    "class method without its class": (
+        vars(Shop)["count"],
+        "function",
+        "function: leave the class method count as it is, and write tool(Class.count)",
     ),
     "class": (Place, "function", "function: the class Place is no tool; write a function that returns one"),
     "generator": (generator, "function", "function: generator is a generator, and a tool has one result"),
@@ -109,9 +115,13 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         "name",
         "name: 7 is no name of a tool, which has 1 to 64 of a-z, A-Z, 0-9, _ and -",
     ),
-    "no time": ({"timeout": 0}, "timeout", "timeout: expected seconds, more than 0"),
-    "time as a text": ({"timeout": "1"}, "timeout", "timeout: expected seconds, more than 0"),
-    "time that is no number": ({"timeout": float("nan")}, "timeout", "timeout: expected seconds, more than 0"),
+    "no time": ({"timeout": 0}, "timeout", "timeout: expected seconds above 0"),
+    "time as a text": ({"timeout": "1"}, "timeout", "timeout: expected seconds above 0"),
+    "time that is no number": ({"timeout": float("nan")}, "timeout", "timeout: expected seconds above 0"),
+    "time without an end": ({"timeout": float("inf")}, "timeout", "timeout: expected seconds above 0"),
+    "approval as a text": ({"needs_approval": "no"}, "needs_approval", "needs_approval: expected True or False"),
+    "approval that is unknown": ({"needs_approval": None}, "needs_approval", "needs_approval: expected True or False"),
+    "order as a text": ({"sequential": "x"}, "sequential", "sequential: expected True or False"),
     "description that is no text": ({"description": 7}, "description", "description: expected a text, found int"),
     "strict that is no flag": ({"strict": "yes"}, "strict", "strict: expected True, False or None"),
     "strict where it cannot be": (

@@ -6,9 +6,14 @@ Dataclasses, attrs classes, NamedTuples, TypedDicts and msgspec Structs.
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
+import enum
 import inspect
 import typing
+import uuid
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, cast
 
 import attrs
@@ -210,4 +215,24 @@ def _wrappers(hint: Any) -> Iterator[str]:
 
 def _plain_default(default: Any, factory: Any) -> Any:
     """The default, if it is the same for each value; factories are not called, as they may be random, except these."""
-    return factory() if factory in _EMPTY_FACTORIES else default
+    return factory() if factory in _EMPTY_FACTORIES else stated_default(default)
+
+
+def stated_default(default: Any) -> Any:
+    """A default that a schema states, which is plain data; `ABSENT` for an object, whose fields are not for a model."""
+    return default if _is_plain(default) else ABSENT
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, cast("Mapping[Any, Any]", value).values()))
+    if isinstance(value, (list, tuple, AbstractSet)):
+        is_named = hasattr(cast("object", value), "_fields")
+        return not is_named and all(map(_is_plain, cast("list[Any]", value)))
+    return isinstance(value, _PLAIN)
+
+
+_PLAIN = (
+    *(str, int, float, bool, bytes, type(None), enum.Enum),
+    *(datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID),
+)
