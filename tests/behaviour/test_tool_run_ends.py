@@ -274,8 +274,8 @@ async def test_usage_is_unknown_where_one_turn_does_not_say() -> None:
 # --- time ---
 
 
-async def test_a_deadline_ends_a_tool_and_then_the_run() -> None:
-    """A run would take as long as its tools and turns together."""
+async def test_a_deadline_ends_a_tool_and_leaves_its_call_open() -> None:
+    """A run would take as long as its tools, or a later one would never do what this one had no time for."""
     cancelled: list[bool] = []
 
     async def wait() -> None:
@@ -285,25 +285,33 @@ async def test_a_deadline_ends_a_tool_and_then_the_run() -> None:
         finally:
             cancelled.append(True)
 
-    fake = FakeProvider("Hi", tool_call("wait"), "never")
+    @tool(timeout=0.001)
+    async def short() -> None:
+        """Waits for less than the run."""
+        await asyncio.sleep(60)
+
+    fake = FakeProvider("Hi", [tool_call("wait"), tool_call("short")], "never")
     async with AsyncCompletion(providers=[fake]) as client:
         await client.create(MODEL, "Warm up")
-        unfinished = client.run_tools(MODEL, "Go", [wait], deadline=0.3)
-        with pytest.raises(APITimeoutError, match=r"deadline of 0\.3 s") as caught:
+        unfinished = client.run_tools(MODEL, "Go", [wait, short], deadline=0.3)
+        with pytest.raises(APITimeoutError, match=r"longer than its deadline of 0\.3 s") as caught:
             await unfinished
     assert (caught.value.phase, cancelled, len(fake.requests)) == ("total", [True], 2)
-    assert roles(unfinished.messages) == "uat"
-    assert "timed out" in str(unfinished.turns[0].outcomes[0].content)
+    (result,) = (each for each in unfinished.messages if isinstance(each, ToolMessage))
+    assert (roles(unfinished.messages), result.content) == ("uat", '{"error":"timed out after 0.001 s"}')
 
 
 async def test_a_call_has_no_more_time_than_the_run() -> None:
     """A turn would wait for its own timeout, although the run's time is over."""
     fake = FakeProvider("late", latency=30)
     async with AsyncCompletion(providers=[fake]) as client:
-        with pytest.raises(APITimeoutError) as caught:
+        with pytest.raises(APITimeoutError, match=r"longer than its deadline of 0\.05 s") as caught:
             await client.run_tools(MODEL, "Go", [minutes], deadline=0.05)
         assert caught.value.phase == "total"
-        with pytest.raises(APITimeoutError) as caught:
+        with pytest.raises(APITimeoutError, match=r"longer than its deadline of 0\.05 s") as caught:
+            async for _ in client.run_tools(MODEL, "Go", [minutes], deadline=0.05).events():
+                pass
+        with pytest.raises(APITimeoutError, match=r"total timeout") as caught:
             await client.run_tools(MODEL, "Go", [minutes], deadline=60, timeout=Timeout(total=0.05))
         assert caught.value.phase == "total"
 

@@ -127,6 +127,7 @@ class RunDriver:
                 if self._is_last and self._requests.gives_choice_up(error):
                     self._step = self._ask
                     continue
+                self._limits.explain(error)
                 self._fail(error)
                 await self._stop()
             except GeneratorExit:  # the reader is dropped, and can wait for nothing any more

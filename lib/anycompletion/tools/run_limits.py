@@ -23,6 +23,10 @@ _MAX_CUT_TURNS = 2
 """Replies in a row that are cut inside a call, after which a run ends."""
 
 
+_CLOCK_ERROR = 0.05
+"""Seconds by which a timer may be early, with the clocks of all systems."""
+
+
 class RunLimits:
     """What a run has used, and whether it may go on."""
 
@@ -60,6 +64,14 @@ class RunLimits:
     def deadline_error(self) -> APITimeoutError:
         """The error for a run whose deadline has passed."""
         return APITimeoutError(f"the run took longer than its deadline of {self._settings.deadline:g} s", phase="total")
+
+    def explain(self, error: Exception) -> None:
+        """Has a timeout name the deadline of the run, where that ended the request."""
+        if self.ends_at is None or not isinstance(error, APITimeoutError) or error.phase != "total":
+            return
+        if self.ends_at - time.monotonic() < _CLOCK_ERROR:
+            error.message = self.deadline_error().message
+            error.args = (error.message,)
 
     @property
     def allows_turns(self) -> bool:

@@ -45,7 +45,7 @@ class RunParams(SharedParams, CallOptions, total=False):
     max_result_chars: int
     """Characters of a result; a longer one is an error for the model. Default: 200,000."""
     deadline: float | None
-    """Seconds for the whole run."""
+    """Seconds for the whole run; then it ends with `APITimeoutError`, and calls that are running stay open."""
     on_tool_error: Literal["report", "raise"]
     """What happens where a tool raises: "report": the model gets that it failed (default), "raise": the run ends with
     `ToolExecutionError`."""

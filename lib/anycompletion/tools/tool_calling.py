@@ -68,8 +68,8 @@ class RunningCall:
         call: the call, for the outcome.
         arguments: of the call.
         context: for a tool that wants it.
-        timeout: seconds that the tool may run, where it has no limit of its own; never past the deadline of `context`.
-            The time that a sync tool waits for a thread does not count.
+        timeout: seconds that the tool may run, where it has no limit of its own. The time that a sync tool waits
+            for a thread does not count.
         max_result_chars: characters of a result.
         threads: limit of the threads of sync tools; None for that of calls without a client.
         on_end: called with the outcome; with the exception where the call was cancelled, and where the tool raised
@@ -100,12 +100,9 @@ class RunningCall:
         self._returned_type: str | None = None
         """The name of the type of the value that the function returned, once it has."""
         self._started = time.monotonic()
-        self._limit: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         if tool.is_async:
             self._begin()
-        else:
-            self._set_limit(context.deadline)
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"tool {tool.name}")
         self._task.add_done_callback(self._on_done)
 
@@ -126,15 +123,8 @@ class RunningCall:
     def _begin(self) -> None:
         """Starts the time of the function."""
         if not self._cancelled:
-            self._started = time.monotonic()
-            limits = [each for each in (self._timeout, self._context.deadline) if each is not None]
-            self._set_limit(min(limits, default=None))
-
-    def _set_limit(self, limit: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._limit = limit
-        self._timer = None if limit is None else asyncio.get_running_loop().call_later(limit, self._time_out)
+            self._started, limit = time.monotonic(), self._timeout
+            self._timer = None if limit is None else asyncio.get_running_loop().call_later(limit, self._time_out)
 
     def _time_out(self) -> None:
         self._timed_out = not self._task.done()
@@ -223,7 +213,7 @@ class RunningCall:
         return self._failed_outcome(failed(error), error)
 
     def _timeout_outcome(self) -> ToolOutcome:
-        limit = self._limit or 0.0
+        limit = self._timeout or 0.0
         return self._failed_outcome(timed_out(limit), CallTimeout(f"timed out after {limit:.3g} s"))
 
     def _failed_outcome(self, content: dict[str, object], error: BaseException) -> ToolOutcome:

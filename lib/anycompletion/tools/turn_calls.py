@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +57,7 @@ class TurnCalls:
         emit: called with each event when it happens.
         cut: whether the reply ended early, at the token limit or by a filter.
         in_order: whether the calls must run one after the other, as they do where a tool demands it.
-        limits: of the run; its deadline ends an approval and keeps calls from starting.
+        limits: of the run; its deadline ends approvals and calls, which stay open, and keeps others from starting.
         threads: limit of the threads in which sync tools run.
     """
 
@@ -96,6 +97,8 @@ class TurnCalls:
         self._running: dict[int, RunningCall] = {}
         self._limit = 0
         """Calls that may run at the same time; 0 until all approvals are there."""
+        self._deadline: asyncio.TimerHandle | None = None
+        """Ends the calls that are running at the deadline of the run."""
         self._changed = asyncio.Event()
         """Set when a call ends."""
         self._failure: BaseException | None = None
@@ -128,12 +131,14 @@ class TurnCalls:
         elif self._running:
             await self._wait()
         else:
+            self._stop_clock()
             return False
         return True
 
     def cancel(self) -> None:
         """Cancels the tools that are running; no other is started."""
         self._closed = True
+        self._stop_clock()
         self._ready.clear()
         for running in list(self._running.values()):
             running.cancel()
@@ -211,6 +216,19 @@ class TurnCalls:
 
     # --- running ---
 
+    def _start_clock(self) -> None:
+        if self._deadline is None and self._limits.ends_at is not None:
+            left = max(self._limits.ends_at - time.monotonic(), 0)
+            self._deadline = asyncio.get_running_loop().call_later(left, self._end_in_time)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def _end_in_time(self) -> None:
+        """Ends the turn at the deadline. Its calls get no result: they may do their work in a later run."""
+        self._fail(self._limits.deadline_error())
+
     def _start_next(self) -> None:
         settings = self._settings
         while self._ready and len(self._running) < self._limit:
@@ -219,6 +237,7 @@ class TurnCalls:
             except APITimeoutError as error:
                 self._fail(error)
                 return
+            self._start_clock()
             index, checked = self._ready.popleft()
             call, ends_at = checked.call, self._limits.ends_at
             self._emit(CallStarted(call, self._turn))

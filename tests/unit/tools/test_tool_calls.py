@@ -512,22 +512,19 @@ async def test_the_thread_of_a_sync_tool_that_takes_too_long_is_abandoned(caplog
 
 
 @pytest.mark.parametrize(
-    ("own", "timeout", "left", "expected"),
-    [(0.01, 60, None, 0.01), (None, 0.01, None, 0.01), (60, 60, 0.01, 0.01), (None, None, 0.01, 0.01)],
-    ids=["of the tool", "of the run", "deadline", "deadline alone"],
+    ("own", "timeout", "expected"),
+    [(0.01, 60, 0.01), (None, 0.01, 0.01), (0.02, 0.01, 0.02)],
+    ids=["of the tool", "of the run", "longer than that of the run"],
 )
-async def test_the_shortest_limit_counts(own: Any, timeout: Any, left: Any, expected: float) -> None:
-    """A tool would go on after its own time, that of the run, or the run's deadline."""
+async def test_a_tool_has_its_own_limit_or_that_of_the_run(own: Any, timeout: Any, expected: float) -> None:
+    """A tool would go on after its own time, or after that of the run."""
 
     @tool(timeout=own)
     async def wait() -> None:
         await asyncio.sleep(60)
 
-    ends_at = None if left is None else time.monotonic() + left
-    context = ToolContext(None, call(wait), ends_at=ends_at)
-    outcome = await within(wait, timeout=timeout, context=context)
-    text = json.loads(str(outcome.content))["error"]
-    assert float(text.removeprefix("timed out after ").removesuffix(" s")) <= expected
+    outcome = await within(wait, timeout=timeout, context=ToolContext(None, call(wait)))
+    assert json.loads(str(outcome.content))["error"] == f"timed out after {expected} s"
 
 
 async def test_the_own_timeout_error_of_a_tool_is_its_exception() -> None:
@@ -648,15 +645,6 @@ async def test_waiting_for_a_thread_is_no_time_of_the_tool() -> None:
     release.set()
     assert (await first).error is None
     assert (await second).content == "seen"
-
-
-async def test_the_deadline_counts_while_a_call_waits_for_a_thread() -> None:
-    """A run would go on after its deadline, as long as other tools have the threads."""
-    limiter = anyio.CapacityLimiter(1)
-    context = ToolContext(None, ToolCall("call_1", FunctionCall("look")), ends_at=time.monotonic() + 0.01)
-    async with limiter:
-        outcome = await within(tool(name="look")(lambda: "seen"), threads=limiter, timeout=60, context=context)
-    assert "timed out" in str(outcome.content)
 
 
 async def test_the_context_is_passed_to_the_function() -> None:
