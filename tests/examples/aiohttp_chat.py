@@ -23,8 +23,15 @@ MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
 SYSTEM = {"role": "system", "content": "You are friendly, and brief. You work at a restaurant."}
 CLIENT = web.AppKey("client", AsyncCompletion)
 
-waiting: dict[str, Messages] = {}
-"""Id of a run that waits for its user → its transcript; with several processes, a table of a database."""
+runs: dict[str, Messages] = {}
+"""Id of a run that is not finished → its transcript; with several processes, a table of a database.
+
+It is written whenever something happens, so that neither an error nor a disconnect loses what a tool has done. Once you
+have authentication, keep the user as well, and let nobody else decide.
+"""
+
+running: set[str] = set()
+"""Ids of the runs that go on now, so that no call runs twice; with several processes, a lock of the row."""
 
 routes = web.RouteTableDef()
 
@@ -59,39 +66,49 @@ async def page(_: web.Request) -> web.FileResponse:
 @routes.post("/chat")
 async def chat(request: web.Request) -> web.StreamResponse:
     """The next turn, token by token; when the browser disconnects, the provider stops as well."""
-    return await answer(request, await conversation(request), {})
+    return await answer(request, secrets.token_urlsafe(), await conversation(request), {})
 
 
 @routes.post("/decide")
 async def decide(request: web.Request) -> web.StreamResponse:
-    """Goes on with a run that waited; the calls and their arguments are the service's own, not the browser's."""
+    """Goes on with a run that waited or failed; the calls and their arguments are the service's, not the browser's."""
+    approved: dict[str, bool] = {}
     try:
         body = await request.json()
         run_id, approved = str(body["run"]), {str(id): value is True for id, value in body["approved"].items()}
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise web.HTTPUnprocessableEntity(text="expected a run, and for each of its calls true or false") from None
-    messages = waiting.pop(run_id, None)
-    if messages is None:
+        run_id = ""
+    if not approved:
+        raise web.HTTPUnprocessableEntity(text="expected a run, and for each of its calls true or false")
+    if run_id in running:
+        raise web.HTTPConflict(text="this is being answered")
+    if run_id not in runs:
         raise web.HTTPNotFound(text="this was decided already")
-    return await answer(request, messages, approved)
+    return await answer(request, run_id, runs[run_id], approved)
 
 
-async def answer(request: web.Request, messages: Messages, approved: dict[str, bool]) -> web.StreamResponse:
-    """Sends the events of a run. One that needs approvals that were not given yet ends, and is kept."""
-    run_id = secrets.token_urlsafe()
+async def answer(
+    request: web.Request, run_id: str, messages: Messages, approved: dict[str, bool]
+) -> web.StreamResponse:
+    """Sends the events of a run, which is kept until it is finished. It ends where it lacks an approval."""
 
     def keep(event: ToolEvent) -> None:
-        if isinstance(event, RunFinished) and event.outcome.status == "paused":
-            waiting[run_id] = event.outcome.messages
-            if len(waiting) > 1000:
-                del waiting[next(iter(waiting))]
+        runs.pop(run_id, None)
+        if not (isinstance(event, RunFinished) and event.outcome.status == "finished"):
+            runs[run_id] = list(run.messages)
+            if len(runs) > 1000:
+                del runs[next(iter(runs))]
 
     def approve(call: PendingCall) -> bool | None:
         return approved.get(call.id)
 
     client = request.app[CLIENT]
     run = client.run_tools(MODEL, messages, TOOLS, approve=approve, on_event=keep, max_completion_tokens=1000)
-    return await aiohttp_sse(request, run, tools=True, headers={"x-run": run_id})
+    running.add(run_id)
+    try:
+        return await aiohttp_sse(request, run, tools=True, headers={"x-run": run_id})
+    finally:
+        running.discard(run_id)
 
 
 @routes.post("/title")

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from anycompletion import AsyncCompletion, Messages
 from anycompletion.tools import PendingCall, RunFinished, ToolEvent, tool
@@ -55,11 +56,18 @@ class Decision(BaseModel):
     """What the user decided about the calls of a run that waits: the id of each, and whether it is approved."""
 
     run: str
-    approved: dict[str, bool]
+    approved: Annotated[dict[str, bool], Field(min_length=1)]
 
 
-waiting: dict[str, Messages] = {}
-"""Id of a run that waits for its user → its transcript; with several processes, a table of a database."""
+runs: dict[str, Messages] = {}
+"""Id of a run that is not finished → its transcript; with several processes, a table of a database.
+
+It is written whenever something happens, so that neither an error nor a disconnect loses what a tool has done. Once you
+have authentication, keep the user as well, and let nobody else decide.
+"""
+
+running: set[str] = set()
+"""Ids of the runs that go on now, so that no call runs twice; with several processes, a lock of the row."""
 
 # One client for all requests, in app.state.client; errors of handlers become responses.
 app = FastAPI(lifespan=starlette_lifespan(), exception_handlers=starlette_errors())
@@ -74,34 +82,43 @@ async def page() -> Response:
 @app.post("/chat")
 async def chat(request: Request, body: Chat) -> Response:
     """The next turn, token by token; when the browser disconnects, the provider stops as well."""
-    return answer(request, body.with_system_message(), {})
+    return answer(request, secrets.token_urlsafe(), body.with_system_message(), {})
 
 
 @app.post("/decide")
 async def decide(request: Request, body: Decision) -> Response:
-    """Goes on with a run that waited; the calls and their arguments are the service's own, not the browser's."""
-    messages = waiting.pop(body.run, None)
-    if messages is None:
+    """Goes on with a run that waited or failed; the calls and their arguments are the service's, not the browser's."""
+    if body.run in running:
+        raise HTTPException(409, "this is being answered")
+    if body.run not in runs:
         raise HTTPException(404, "this was decided already")
-    return answer(request, messages, body.approved)
+    return answer(request, body.run, runs[body.run], body.approved)
 
 
-def answer(request: Request, messages: Messages, approved: dict[str, bool]) -> Response:
-    """The events of a run. One that needs approvals that were not given yet ends, and is kept."""
+def answer(request: Request, run_id: str, messages: Messages, approved: dict[str, bool]) -> Response:
+    """The events of a run, which is kept until it is finished. It ends where it lacks an approval."""
     client: AsyncCompletion = request.app.state.client
-    run_id = secrets.token_urlsafe()
 
     def keep(event: ToolEvent) -> None:
-        if isinstance(event, RunFinished) and event.outcome.status == "paused":
-            waiting[run_id] = event.outcome.messages
-            if len(waiting) > 1000:
-                del waiting[next(iter(waiting))]
+        runs.pop(run_id, None)
+        if not (isinstance(event, RunFinished) and event.outcome.status == "finished"):
+            runs[run_id] = list(run.messages)
+            if len(runs) > 1000:
+                del runs[next(iter(runs))]
 
     def approve(call: PendingCall) -> bool | None:
         return approved.get(call.id)
 
     run = client.run_tools(MODEL, messages, TOOLS, approve=approve, on_event=keep, max_completion_tokens=1000)
-    return starlette_sse(run, tools=True, headers={"x-run": run_id})
+    response = starlette_sse(run, tools=True, headers={"x-run": run_id})
+    running.add(run_id)
+    response.background = BackgroundTask(release, run_id)  # runs after the relay, however that ends
+    return response
+
+
+async def release(run_id: str) -> None:
+    """Lets a run go on again."""
+    running.discard(run_id)
 
 
 @app.post("/title")

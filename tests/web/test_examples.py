@@ -178,20 +178,76 @@ async def test_a_tool_waits_for_its_user(name: str, approved: bool, result: str,
     assert result in answered["content"]
 
 
+async def decided(url: str, run: str, approved: dict[str, bool]) -> tuple[int, list[Any]]:
+    """The status of a decision, and the events that follow from it."""
+    async with Peer(url, "/decide", {"run": run, "approved": approved}) as peer:
+        status = (await peer.head()).status
+        data = events(await peer.rest()) if status == 200 else []
+    return status, [json.loads(each) for each in data if each != "[DONE]"]
+
+
+def results_of(chunks: list[Any]) -> list[str]:
+    """The results of the tools among events."""
+    return [
+        each["tool_event"]["content"] for each in chunks if each.get("tool_event", {}).get("type") == "call_finished"
+    ]
+
+
 @services
 async def test_a_decision_counts_once_and_for_its_own_calls(name: str, sim: SimulatorServer) -> None:
-    """A table would be booked twice, or by an approval of something else."""
+    """A table would be booked twice, or by an approval of something else, or not at all after an empty decision."""
     async with serve(name, tools=True) as url:
         run, call = await paused(url)
-        for body, status in (
-            ({"run": "another", "approved": {call["id"]: True}}, 404),
-            ({"run": run}, 422),
-            ({"run": run, "approved": {"call_other": True}}, 200),  # it waits again, as another run
-            ({"run": run, "approved": {call["id"]: True}}, 404),
+        async with Peer(url, "/decide", {"run": run}) as peer:
+            assert (await peer.head()).status == 422
+        yes = {call["id"]: True}
+        for id, approved, status, booked in (
+            ("another", yes, 404, 0),
+            (run, {}, 422, 0),
+            (run, {"call_other": True}, 200, 0),  # it waits again
+            (run, yes, 200, 1),
+            (run, yes, 404, 0),
         ):
-            async with Peer(url, "/decide", body) as peer:
-                assert (await peer.head()).status == status
-    assert len(sim.requests) == 1
+            found, chunks = await decided(url, id, approved)
+            assert (found, len(results_of(chunks))) == (status, booked)
+    assert len(sim.requests) == 2
+
+
+@services
+async def test_an_error_after_an_approval_loses_nothing(name: str, sim: SimulatorServer) -> None:
+    """A table would be booked twice, or the model never learn of it, where the provider failed after the booking."""
+    async with serve(name, tools=True) as url:
+        run, call = await paused(url)
+        sim.fault = "context-length"
+        status, chunks = await decided(url, run, {call["id"]: True})
+        assert status == 200
+        assert (len(results_of(chunks)), chunks[-1]["error"]["code"]) == (1, "context_length_exceeded")
+        sim.fault = None
+        status, chunks = await decided(url, run, {call["id"]: True})
+    assert (status, results_of(chunks)) == (200, [])
+    assert "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]) == STORY
+    assert "booked: a table for" in sim.requests[-1].body["messages"][-1]["content"]
+
+
+@services
+async def test_a_disconnect_after_an_approval_loses_nothing(name: str, sim: SimulatorServer) -> None:
+    """The run of a user whose connection broke could not go on, or would go on twice at the same time."""
+    async with serve(name, tools=True) as url:
+        run, call = await paused(url)
+        sim.latency = 30.0
+        async with Peer(url, "/decide", {"run": run, "approved": {call["id"]: True}}) as peer:
+            await peer.head()
+            while len(sim.requests) < 2:
+                await asyncio.sleep(0.001)
+            assert await decided(url, run, {call["id"]: True}) == (409, [])
+            peer.leave()
+            assert await sim.requests[1].wait_closed(TIMEOUT)
+        sim.latency = 0.0
+        async with asyncio.timeout(TIMEOUT):
+            while (again := await decided(url, run, {call["id"]: True}))[0] == 409:
+                await asyncio.sleep(0.001)
+    assert (again[0], results_of(again[1])) == (200, [])
+    assert "booked: a table for" in sim.requests[-1].body["messages"][-1]["content"]
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

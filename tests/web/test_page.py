@@ -250,6 +250,39 @@ async def test_the_deadline_is_a_status(simulator: SimulatorServer) -> None:
             assert (await response.text()).endswith("data: [DONE]\n\n")
 
 
+async def test_a_conversation_with_approvals_goes_on(simulator: SimulatorServer) -> None:
+    """The page's service would lose what a tool has done, book twice, or show one user another one's conversation."""
+    app = names_of("class Conversation:")["app"]
+    booked = 0
+    async with asgi_service(app) as url, aiohttp.ClientSession() as session:
+
+        async def ask(path: str, user: str = "ada", **body: Any) -> tuple[int, str]:
+            nonlocal booked
+            async with session.post(f"{url}/{path}", json=body, headers={"x-user": user}) as response:
+                text = await response.text()
+                ids.append(response.headers.get("x-conversation", ""))
+            booked += text.count('"content":"booked')
+            return response.status, text
+
+        ids: list[str] = []
+        status, text = await ask("chat", text="A table, please.")
+        assert status == 200
+        (call_id,) = re.findall(r'"pending":\[\{"id":"([^"]+)"', text)
+        conversation, yes = ids[0], {call_id: True}
+        assert (await ask("decide", "bob", conversation=conversation, approved=yes))[0] == 404
+        assert (await ask("decide", conversation=conversation, approved={}))[0] == 422
+        assert (await ask("chat", conversation=conversation, text="Or not."))[0] == 409
+        simulator.fault = "overloaded"
+        assert '"error"' in (await ask("decide", conversation=conversation, approved=yes))[1]
+        simulator.fault = None
+        for status in (200, 409):
+            assert (await ask("decide", conversation=conversation, approved=yes))[0] == status
+        assert booked == 1
+        assert (await ask("chat", conversation=conversation, text="Thanks!"))[0] == 200
+    roles = [message["role"] for message in simulator.requests[-1].body["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
 async def test_events_of_ones_own_end_with_an_error(simulator: SimulatorServer) -> None:
     """The recipe would show the provider's text to users, or lose the error."""
     definitions = block("python", "def describe").partition("async for event in events(client")[0]

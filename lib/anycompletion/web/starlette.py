@@ -54,7 +54,7 @@ class SSEResponse(Response):
         self.init_headers({**HEADERS, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the stream; called by Starlette."""
+        """Sends the stream, and runs the background task, however the relay ends; called by Starlette."""
         sink = _StarletteSink(self, scope, receive, send)
         relay = SSERelay(
             self._chunks,
@@ -64,9 +64,11 @@ class SSEResponse(Response):
             for_endpoint=self._for_endpoint,
             request_id=self._request_id,
         )
-        await relay.run(_wait_disconnected(receive))
-        if self.background is not None:
-            await self.background()
+        try:
+            await relay.run(_wait_disconnected(receive))
+        finally:
+            if self.background is not None:
+                await self.background()
 
 
 async def unless_disconnected(request: Request, awaitable: Awaitable[T]) -> T:
