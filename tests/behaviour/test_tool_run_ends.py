@@ -556,6 +556,41 @@ def test_a_keyword_that_runs_have_not_is_refused(name: str) -> None:
         AsyncCompletion(providers=[FakeProvider()]).run_tools(MODEL, "Hi", [minutes], **{name: 2})
 
 
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("max_turn", "max_turns"),
+        ("max_steps", "max_turns"),
+        ("max_iterations", "max_turns"),
+        ("deps", "context"),
+        ("max_token", "max_tokens"),
+        ("int", "into"),
+        ("max_reask", "max_reasks"),
+        ("guided_json", "extra_body"),
+        ("api_base", "base_url"),
+    ],
+)
+def test_a_misspelt_keyword_of_a_run_has_the_right_one(name: str, right: str) -> None:
+    """A user would set a parameter of the model in place of a limit of the run."""
+    with pytest.raises(TypeError, match=right):
+        AsyncCompletion(providers=[FakeProvider()]).run_tools(MODEL, "Hi", [minutes], **{name: 2})
+
+
+def test_several_observers_are_refused_with_what_to_do() -> None:
+    """A user would not find out how two observers can see one run."""
+    with pytest.raises(InvalidRequestError, match="pass one that calls each of them"):
+        AsyncCompletion(providers=[FakeProvider()]).run_tools(MODEL, "Hi", [minutes], on_event=[print, print])  # type: ignore[arg-type]
+
+
+async def test_a_paused_outcome_can_be_pickled() -> None:
+    """A worker could not hand over a run that waits for a decision."""
+    outcome = await run(look_up(), approve_every=True)
+    copy = pickle.loads(pickle.dumps(outcome))  # noqa: S301 (of this test)
+    (pending,) = copy.pending
+    assert (copy.status, pending.name, pending.arguments, pending.tool) == ("paused", "minutes", {"dish": "soup"}, None)
+    assert copy.messages == outcome.messages
+
+
 @pytest.mark.parametrize("n", [2, 0, "1", True])
 async def test_a_run_has_one_choice(n: Any) -> None:
     """A run would pay for choices that it does not read."""

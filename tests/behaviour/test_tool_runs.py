@@ -172,11 +172,11 @@ async def test_a_client_that_keeps_no_texts_has_whole_turns() -> None:
 
 
 async def test_text_is_that_of_all_turns() -> None:
-    """Text that the model writes before its calls would be lost."""
-    fake = FakeProvider(["Wait. ", *SOUPS], "5 and 4")
+    """Text that the model writes before its calls would be lost, or run into the text after them."""
+    fake = FakeProvider(["Wait.", *SOUPS], SOUPS, ["And", *SOUPS], "5 and 4")
     async with AsyncCompletion(providers=[fake]) as client:
         run = client.run_tools(MODEL, "How long?", [minutes])
-        assert "".join([text async for text in run.text]) == "Wait. 5 and 4"
+        assert "".join([text async for text in run.text]) == "Wait.\n\nAnd\n\n5 and 4"
         assert (await run).status == "finished"
 
 

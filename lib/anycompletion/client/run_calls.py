@@ -22,6 +22,7 @@ from ..tools.tool_threads import thread_limit
 from ..tools.transcript import check_open_calls
 from ..tools.typed_answers import typed_answer
 from ..validation import check_option_values, parse_call
+from ..validation.call_arguments import is_keyword, unknown_run_keyword
 from .dispatch import CallDispatcher
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ def tool_run(
                 raise UsageError(f"run_tools has no {name!r}: {SET_BY_RUN[name]}")
         if (n := keywords.get("n")) is not None and (type(n) is not int or n != 1):
             raise InvalidRequestError("n: a run has one conversation; leave it out", param="n")
+        for name in keywords:
+            if name not in SETTING_NAMES and not is_keyword(name):
+                raise UsageError(unknown_run_keyword(name, (*SETTING_NAMES, *typing, "into"), SET_BY_RUN))
         own = {name: value for name, value in keywords.items() if name in SETTING_NAMES}
         settings, known = checked_settings(own), tool_set(tools)
         rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES and name != "n"}

@@ -60,9 +60,10 @@ def _tool_for(function: FunctionDefinition, provider: Provider, model: str, plac
     content_key = (content, provider.name, model)
     equal = _by_content.get(content_key)
     if equal is not None and equal[0] is provider:
-        return equal[1]
-    prepared = _schema(function, provider, model, place)
-    tool = FunctionTool(FunctionDefinition(function.name, function.description, prepared.schema, prepared.strict))
+        tool = equal[1]
+    else:
+        prepared = _schema(function, provider, model, place)
+        tool = FunctionTool(FunctionDefinition(function.name, function.description, prepared.schema, prepared.strict))
     if len(_prepared) >= _MAX_PREPARED:
         _prepared.clear()
         _by_content.clear()

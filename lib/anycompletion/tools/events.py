@@ -71,3 +71,23 @@ class ChunkEvent:
 
 ToolEvent: TypeAlias = TextDelta | ReasoningDelta | CallStarted | CallFinished | TurnFinished | RunFinished | ChunkEvent
 """What `ToolRun.events` gives; `turn` of each is an index."""
+
+
+class JoinedTexts:
+    """Puts an empty line between the texts of two turns, which would otherwise run into each other."""
+
+    __slots__ = ("_turn",)
+
+    def __init__(self) -> None:
+        self._turn: int | None = None
+        """The turn of the last text."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no text yet."""
+        return self._turn is None
+
+    def piece(self, delta: TextDelta) -> str:
+        """The next piece, with the empty line where another turn has begun."""
+        begins, self._turn = self._turn not in (None, delta.turn), delta.turn
+        return "\n\n" + delta.text if begins else delta.text

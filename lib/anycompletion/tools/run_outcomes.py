@@ -89,9 +89,12 @@ class PendingCall:
     arguments: dict[str, Any] = attrs.field(repr=False)
     """As plain data; empty where they are no JSON object."""
     tool: RunnableTool[..., Any] | None
-    """None for a call of a tool that this run cannot execute."""
+    """None for a call of a tool that this run cannot execute, and in a copy that was pickled or made by `copy`."""
     turn: int
     """Index of the turn."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PendingCall, (self.id, self.name, self.arguments, None, self.turn)  # functions do not pickle
 
 
 @attrs.frozen

@@ -65,6 +65,11 @@ _NONE_HAS_MEANING = frozenset(("tool_timeout", "context"))
 """Keywords whose None is no absence."""
 
 
+def _observer_problem(value: object) -> str | None:
+    problem = plain_function_problem(value)
+    return f"{problem}; for several, pass one that calls each of them" if isinstance(value, (list, tuple)) else problem
+
+
 _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "max_turns": at_least_one_problem,
     "final_answer": flag_problem,
@@ -77,6 +82,6 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "max_result_chars": at_least_one_problem,
     "deadline": seconds_problem,
     "on_tool_error": lambda value: None if value in ("report", "raise") else "'report' or 'raise'",
-    "on_event": plain_function_problem,
+    "on_event": _observer_problem,
 }
 """Keyword → what is wrong with a value, as what was expected; None where it is right."""

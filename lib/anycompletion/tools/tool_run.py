@@ -11,7 +11,7 @@ from .._async import call_in_loop
 from .._boundary import hides_frames
 from ..errors import ClientClosedError
 from ..records import Message, Usage
-from .events import TextDelta, ToolEvent, TurnFinished
+from .events import JoinedTexts, TextDelta, ToolEvent, TurnFinished
 from .run_driver import RunDriver
 from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
 
@@ -105,7 +105,11 @@ class ToolRun(Generic[T_co]):
 
     @property
     def text(self) -> AsyncIterator[str]:
-        """An async iterator over the text, piece by piece; turns that begin while it is read are streamed."""
+        """An async iterator over the text, piece by piece; turns that begin while it is read are streamed.
+
+        Texts of two turns have an empty line between them. With `into`, the text is the JSON of the answer, or nothing
+        where the answer is a call.
+        """
         return RunTexts(self)
 
     async def next_event(self, *, is_live: bool, shows_chunks: bool = False) -> ToolEvent:
@@ -189,6 +193,7 @@ class RunTexts:
 
     def __init__(self, run: ToolRun[Any]) -> None:
         self._run = run
+        self._joined = JoinedTexts()
 
     def __aiter__(self) -> Self:
         return self
@@ -197,5 +202,5 @@ class RunTexts:
         while True:
             event = await self._run.next_event(is_live=True)
             if isinstance(event, TextDelta):
-                return event.text
+                return self._joined.piece(event)
             del event  # the traceback of a later error has this frame, which must not show it

@@ -85,6 +85,14 @@ def unknown_keyword(name: str) -> str:
     return text_for(name, (*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"))
 
 
+def unknown_run_keyword(name: str, own: Iterable[str], unused: Collection[str]) -> str:
+    """The same for a tool run, which has keywords of its `own` and does not have those that are `unused`."""
+    from .keyword_hints import unknown_run_keyword as text_for  # noqa: PLC0415 (only for an error)
+
+    known = [each for each in (*PARAM_CHECKS, *OPTION_NAMES, "model", "messages") if each not in unused]
+    return text_for(name, own, known)
+
+
 def check_client_arguments(given: Iterable[str], known: Collection[str]) -> None:
     """Checks the names of arguments that a client was given.
 

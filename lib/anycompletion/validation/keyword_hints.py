@@ -106,6 +106,14 @@ _OF_CALLS: Mapping[str, str] = {
 }
 """Keyword of a call → what to write."""
 
+_OF_RUNS: Mapping[str, str] = {
+    **dict.fromkeys(("max_steps", "max_iterations", "max_rounds", "max_tool_rounds"), "write max_turns=..."),
+    **dict.fromkeys(("deps", "run_context"), "write context=..., which tools get with a ToolContext"),
+    **dict.fromkeys(("output_type", "response_model", "output_format"), "write into=..., the type of the answer"),
+    **dict.fromkeys(("usage_limits", "max_budget"), "write budget=Budget(...), of anycompletion.tools"),
+}
+"""Keyword of a tool run → what to write; other libraries have these names."""
+
 _KEYS = "a client has a key for each provider: write api_keys={'openai': ...}"
 _URLS = "a client has a base URL for each provider: write base_urls={'openai': ...}"
 _AWS_CLIENT = "write api_keys={'bedrock': AWSCredentials(...)}"
@@ -163,6 +171,13 @@ def unknown_keyword(name: str, known: Iterable[str]) -> str:
     return _text(
         name, "keyword", _OF_CALLS.get(name), known, "a field only the provider has goes into extra_body={...}"
     )
+
+
+def unknown_run_keyword(name: str, own: Iterable[str], known: Iterable[str]) -> str:
+    """The error text for an unknown keyword of a tool run; `own` are those that calls do not have."""
+    hint = _OF_RUNS.get(name) or _OF_CALLS.get(name)
+    otherwise = "a field only the provider has goes into extra_body={...}"
+    return _text(name, "keyword of run_tools", hint, [*own, *known], otherwise)
 
 
 def unknown_client_argument(name: str, known: Iterable[str], of_calls: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import ChatCompletionChunk, ChunkChoice, Content, Delta, JsonObject
 from ..tools import CallFinished, CallStarted, ChunkEvent, ReasoningDelta, RunFinished, TextDelta, ToolEvent, ToolRun
+from ..tools.events import JoinedTexts
 
 
 class RunChunks:
@@ -30,8 +31,7 @@ class RunChunks:
         # Not those of a turn: a run that goes on from calls has events before its first chunk.
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
-        self._text_turn: int | None = None
-        """The turn of the last text."""
+        self._texts = JoinedTexts()
 
     def __aiter__(self) -> RunChunks:
         return self
@@ -52,11 +52,9 @@ class RunChunks:
                 for choice in chunk.choices:
                     if choice.delta.refusal is not None:
                         self._add_choice(Delta(refusal=choice.delta.refusal))
-            case TextDelta(text, turn):
-                opening = "assistant" if self._text_turn is None else None
-                between = "" if opening is not None or turn == self._text_turn else "\n\n"
-                self._text_turn = turn
-                self._add_choice(Delta(role=opening, content=between + text))
+            case TextDelta() as delta:
+                opening = "assistant" if self._texts.is_empty else None
+                self._add_choice(Delta(role=opening, content=self._texts.piece(delta)))
             case ReasoningDelta(text):
                 if self._tools:
                     self._add_choice(Delta(reasoning_content=text))

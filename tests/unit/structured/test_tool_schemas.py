@@ -47,6 +47,17 @@ def test_a_definition_from_another_process_gets_the_same_form() -> None:
     assert sent(copy.deepcopy(definition), *row("openai/gpt-4o")) == sent(definition, *row("openai/gpt-4o"))
 
 
+def test_a_definition_from_another_process_is_known_from_then_on() -> None:
+    """Each turn of a run would write all its schemas as JSON, only to look them up."""
+    definition = tool(weather).definition
+    provider, model = row("openai/gpt-4o")
+    sent(definition, provider, model)
+    copied = copy.deepcopy(definition)
+    assert sent(copied, provider, model) is sent(definition, provider, model)
+    copied.function.description = "Changed."
+    assert sent(copied, provider, model) is sent(definition, provider, model), "found by identity"
+
+
 @pytest.mark.parametrize("change", [{"description": "Other."}, {"strict": False}, {"name": "other"}], ids=str)
 def test_definitions_that_differ_are_not_mixed_up(change: dict[str, Any]) -> None:
     """A tool would be sent with the name, description or flag of another one with the same schema."""
