@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 FOR_DEVELOPERS = frozenset({"test", "conformance"})
 """Extras whose minimums are not tested: their tools are installed in their newest versions."""
 
+NEEDS_NEWER = frozenset({"mcp"})
+"""Extras that need newer versions of the package's other dependencies than the minimums of those."""
+
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+(?:\[[\w,-]+\])?)>=(?P<version>[\w.]+)(?:,<[\w.]+)?")
 
 
@@ -29,7 +32,7 @@ def minimum_versions(pyproject: Mapping[str, Any]) -> Iterator[str]:
     project = pyproject["project"]
     declared = list(project["dependencies"])
     for extra, requirements in project.get("optional-dependencies", {}).items():
-        if extra not in FOR_DEVELOPERS:
+        if extra not in FOR_DEVELOPERS | NEEDS_NEWER:
             declared += requirements
     for requirement in declared:
         found = _REQUIREMENT.fullmatch(requirement)
