@@ -48,8 +48,8 @@ def _nulls(data: Any, path: Path) -> Iterator[Path]:
             yield from _nulls(item, (*path, at))
 
 
-def checked_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a JSON Schema, as plain data.
+def checked_schema(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the JSON Schema of a tool's arguments, as plain data.
 
     Raises:
         InvalidRequestError: it is not JSON, or not the schema of an object.
@@ -57,9 +57,10 @@ def checked_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     try:
         plain: object = json.loads(json.dumps(parameters))
     except (TypeError, ValueError, RecursionError):
-        raise InvalidRequestError("parameters: cannot be written as JSON", param="parameters") from None
+        raise InvalidRequestError(f"{name}: parameters: cannot be written as JSON", param="parameters") from None
     schema = cast("dict[str, Any]", plain)
     is_object = isinstance(plain, dict) and schema.get("type", "object") == "object"
     if not is_object or not isinstance(schema.get("properties", {}), dict):
-        raise InvalidRequestError("parameters: expected a JSON Schema of type object", param="parameters")
+        text = f"{name}: parameters: expected a JSON Schema of type object"
+        raise InvalidRequestError(text, param="parameters")
     return {"type": "object", "properties": {}, **schema}

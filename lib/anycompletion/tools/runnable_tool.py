@@ -162,6 +162,9 @@ class RunnableTool(Generic[P, R]):
     ) -> RunnableTool[..., Any]:
         """A tool of a JSON Schema, and of a function that gets the arguments as one dict and checks them itself.
 
+        The provider is sent the schema; the function gets the JSON object that the model wrote, whether it fits or not.
+        With a `ToolError`, the model gets what is wrong with it.
+
         Args:
             name: the name by which the model calls it.
             parameters: JSON Schema of type object.
@@ -177,7 +180,7 @@ class RunnableTool(Generic[P, R]):
         """
         if not callable(call):
             raise InvalidRequestError(f"call: expected a function, found {type(call).__name__}", param="call")
-        schema = checked_schema(parameters)
+        schema = checked_schema(_checked_name(name), parameters)
         return RunnableTool(
             call,
             name=name,

@@ -270,10 +270,10 @@ def test_the_schema_of_a_tool_is_a_copy() -> None:
 @pytest.mark.parametrize(
     ("schema", "text"),
     [
-        ({"type": "array"}, "parameters: expected a JSON Schema of type object"),
-        ([], "parameters: expected a JSON Schema of type object"),
-        ({"properties": None}, "parameters: expected a JSON Schema of type object"),
-        ({"x": object()}, "parameters: cannot be written as JSON"),
+        ({"type": "array"}, "echo: parameters: expected a JSON Schema of type object"),
+        ([], "echo: parameters: expected a JSON Schema of type object"),
+        ({"properties": None}, "echo: parameters: expected a JSON Schema of type object"),
+        ({"x": object()}, "echo: parameters: cannot be written as JSON"),
     ],
     ids=["array", "list", "no properties", "object"],
 )
