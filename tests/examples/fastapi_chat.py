@@ -63,7 +63,7 @@ runs: dict[str, Messages] = {}
 """Id of a run that is not finished → its transcript; with several processes, a table of a database.
 
 It is written whenever something happens, so that neither an error nor a disconnect loses what a tool has done. Once you
-have authentication, keep the user as well, and let nobody else decide.
+have authentication, keep the user as well, who alone may decide.
 """
 
 running: set[str] = set()
