@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import pickle
 from collections.abc import Callable
 from typing import Any, cast
@@ -284,6 +285,25 @@ async def test_a_rejected_target_is_reported_once(caplog: pytest.LogCaptureFixtu
         assert [len(reply.info.tried) for reply in replies] == [2, 1, 1, 1, 1]
         assert any("refused the call: AuthenticationError" in text for text in replies[0].info.warnings)
         assert [record.levelname for record in caplog.records].count("ERROR") == 1
+
+
+async def test_the_log_of_a_route_has_sentences(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator who is called at night could not read what happens to which target, and for how long."""
+    caplog.set_level(logging.DEBUG, "anycompletion")
+    calm = CircuitBreaker(failures=2, seconds=2)
+    for error in (down(), AuthenticationError("bad key")):
+        async with TwoProviders(always(error), answer("yes"), Route(ROUTE, breaker=calm)) as two:
+            for _ in range(2):
+                await two.ask()
+    target, events = "route pair: openai/gpt-4o", ("moving_on", "circuit_opened", "target_rejected")
+    texts = [record.getMessage() for record in caplog.records if getattr(record, "ac_event", "") in events]
+    kind = type(down()).__name__
+    assert list(dict.fromkeys(texts)) == [
+        f"{target} failed, and the call goes on to another target ({kind})",
+        f"{target} is passed by for 2 s after 2 failures ({kind})",
+        f"{target} refuses all calls (AuthenticationError)",
+        f"{target} failed, and the call goes on to another target (AuthenticationError)",
+    ]
 
 
 async def test_exactly_one_of_many_calls_probes() -> None:

@@ -289,7 +289,7 @@ async def test_an_exception_of_a_tool_is_the_services(serve: Served, runs: FakeR
 
 @services
 async def test_a_run_whose_streams_begin_anew_is_refused(serve: Served) -> None:
-    """A page would get the beginning of a text twice, from two models."""
+    """A page would get the beginning of a text twice, from two models, or pay for a reply that is refused."""
     fakes = [FakeProvider(lambda _: "The air scatters light.", name=name) for name in ("openai", "groq")]
     routes = {"fast": Route([MODEL, "groq/llama-3.3-70b-versatile"], restart_streams=True)}
     async with AsyncCompletion(providers=fakes, routes=routes) as client:
@@ -299,6 +299,7 @@ async def test_a_run_whose_streams_begin_anew_is_refused(serve: Served) -> None:
         assert (head.status, body["error"]["code"]) == (500, "internal_error")
         with pytest.raises(InvalidRequestError, match="restart_streams: events of a run would"):
             await anext(start().text)
+        assert [len(fake.requests) for fake in fakes] == [0, 0]
         assert (await start()).text == "The air scatters light."
 
 

@@ -136,8 +136,13 @@ def _checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
 
 
 def _check_methods(given: object, param: str, protocol: str, *methods: str) -> None:
-    if given is not None and not all(callable(getattr(given, method, None)) for method in methods):
-        _refuse(param, f"an object with the methods of {protocol}", given)
+    if given is None:
+        return
+    expected = f"an object with the methods of {protocol}"
+    if isinstance(given, type):  # which has the methods of its objects as well
+        raise InvalidRequestError(f"{param}: expected {expected}, found the class {given.__name__}", param=param)
+    if not all(callable(getattr(given, method, None)) for method in methods):
+        _refuse(param, expected, given)
 
 
 def checked_configuration(

@@ -92,14 +92,18 @@ class Visit:
                     health.on_rate_limit(pause, now, error)
             case "failure":
                 if breaker is not None and health.on_failure(breaker, now, error, is_probe=is_probe):
-                    self._log(logging.WARNING, "circuit_opened", "fails", error, route)
+                    failed = "a failed probe" if is_probe else f"{breaker.failures} failures"
+                    text = f"is passed by for {health.open_until - now:.3g} s after {failed}"
+                    self._log(logging.WARNING, "circuit_opened", text, error, route)
             case "rejected":
                 if breaker is None or health.on_rejected(breaker, now, error, is_probe=is_probe):
                     self._log(logging.ERROR, "target_rejected", "refuses all calls", error, route)
 
     def log_move(self, error: CompletionError, route: str | None) -> None:
         """Logs that the call goes on to another target."""
-        self._log(self.planned.plan.log_level, "moving_on", "the call goes on after", error, route)
+        self._log(
+            self.planned.plan.log_level, "moving_on", "failed, and the call goes on to another target", error, route
+        )
 
     def _log(self, level: int, event: str, text: str, error: CompletionError, route: str | None) -> None:
         if not log.isEnabledFor(level):
@@ -108,7 +112,8 @@ class Visit:
         log_event(
             level,
             event,
-            "%s %s: %s %s",
+            "%s%s/%s %s (%s)",
+            "" if route is None else f"route {route}: ",
             place.provider,
             place.model,
             text,

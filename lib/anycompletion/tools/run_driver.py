@@ -178,6 +178,7 @@ class RunDriver:
         self._limits.asked += not refresh
         if self.is_live:
             self._stream = self._client.stream(request, left, refresh=refresh)
+            refuse_restarts(self._stream, "events of a run")  # before anything is sent
             self._step = self._open_stream
             return
         with Interruptible() as self._body:
@@ -187,7 +188,7 @@ class RunDriver:
     async def _open_stream(self) -> None:
         assert self._stream is not None, "a stream was made"
         await self._stream.open()
-        refuse_restarts(self._stream, "events of a run")
+        refuse_restarts(self._stream, "events of a run")  # middleware may have chosen another route
         self._step = self._read_chunk
 
     async def _read_chunk(self) -> None:

@@ -45,6 +45,18 @@ class _Callable:
         return await call_next(request, options)
 
 
+class _Limiter:
+    async def acquire(self) -> None: ...
+
+    async def settle(self) -> None: ...
+
+
+class _Health:
+    def publish(self) -> None: ...
+
+    async def open_until(self) -> None: ...
+
+
 class _Waiting:
     async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
         pass
@@ -78,6 +90,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a proxy as bytes": ({"proxy": b"http://x"}, "proxy: expected a URL as a string, found bytes"),
     "a path of certificates": ({"ssl_context": "ca.pem"}, "ssl_context: expected an ssl.SSLContext, found str"),
     "a limiter by its URL": ({"rate_limiter": "redis://x"}, "rate_limiter: expected an object with the methods of"),
+    "a limiter's class": (
+        {"rate_limiter": _Limiter},
+        "rate_limiter: expected an object with the methods of RateLimiter, found the class _Limiter",
+    ),
+    "the class of a shared health": (
+        {"route_health": _Health},
+        "route_health: expected an object with the methods of SharedHealth, found the class _Health",
+    ),
     "a limiter that only waits": ({"rate_limiter": _Waiting()}, "rate_limiter: expected an object with the methods of"),
     "no verification": ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, found bool"),
 }
