@@ -124,7 +124,7 @@ def tool_run(
     messages: object,
     tools: object,
     keywords: Mapping[str, Any],
-    typing: Mapping[str, Any],
+    answer_options: Mapping[str, Any],
 ) -> ToolRun[Any]:
     """The run of the arguments of `run_tools`, which is not started.
 
@@ -141,7 +141,7 @@ def tool_run(
             raise InvalidRequestError("n: a run has one conversation; leave it out", param="n")
         for name in keywords:
             if name not in SETTING_NAMES and not is_keyword(name):
-                raise UsageError(unknown_run_keyword(name, (*SETTING_NAMES, *typing, "into"), SET_BY_RUN))
+                raise UsageError(unknown_run_keyword(name, (*SETTING_NAMES, *answer_options, "into"), SET_BY_RUN))
         own = {name: value for name, value in keywords.items() if name in SETTING_NAMES}
         settings, known = checked_settings(own), tool_set(tools)
         rest = {name: value for name, value in keywords.items() if name not in SETTING_NAMES and name != "n"}
@@ -150,8 +150,8 @@ def tool_run(
         keywords = rest = {}  # tracebacks have this frame, and keys may be among them
     check_open_calls(cast("list[Message]", request.messages))
     answer = None
-    if "into" in typing:
-        answer = typed_answer(dispatcher, request, options, typing)
+    if "into" in answer_options:
+        answer = typed_answer(dispatcher, request, options, answer_options)
     return ToolRun(RunDriver(RunCalls(client, dispatcher, options), request, known, settings, answer))
 
 

@@ -102,12 +102,12 @@ class ToolRunMethods:
         """
         from .run_calls import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
 
-        typing = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
+        answer_options = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
         if into is _UNTYPED:
-            refuse_typing(typing)
+            refuse_typing(answer_options)
         else:
-            typing["into"] = into
+            answer_options["into"] = into
         try:
-            return tool_run(self, self._dispatcher, model, messages, tools, params, typing)
+            return tool_run(self, self._dispatcher, model, messages, tools, params, answer_options)
         finally:
             del params  # as in `create`

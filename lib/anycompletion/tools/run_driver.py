@@ -124,7 +124,7 @@ class RunDriver:
                 self._fail(iteration_error(error))
                 await self._stop()
             except Exception as error:  # noqa: BLE001 (raised again, after the events before it, and to each reader)
-                if self._is_last and self._requests.gives_choice_up(error):
+                if self._is_last and self._requests.give_choice_up(error):
                     self._step = self._ask
                     continue
                 self._limits.explain(error)
@@ -154,7 +154,7 @@ class RunDriver:
 
     async def _start(self) -> None:
         self._limits.start()
-        results = self._transcript.open_turn()
+        results = self._transcript.restore_open_turn()
         if results is None:
             self._step = self._ask
             return
@@ -169,7 +169,7 @@ class RunDriver:
         self._begin_calls()
 
     async def _ask(self) -> None:
-        if self._reply is not None and self._limits.is_spent(self._reply):
+        if self._reply is not None and self._limits.check_budget(self._reply):
             self._finish("budget")
             return
         left = self._limits.time_left()
@@ -220,7 +220,7 @@ class RunDriver:
         if reply.choices:
             self.messages.append(reply.message)
         self._reply = reply
-        results = self._transcript.open_turn()
+        results = self._transcript.restore_open_turn()
         self._set_calls(results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
@@ -346,7 +346,7 @@ class RunDriver:
             return
         assert read is not None, "an answer was read"
         if reply.info.cached and not self._calls and self._client.may_refresh:
-            # A stored answer that does not fit is asked for anew, which is no re-ask.
+            # The answer was in a cache, so the same request is sent once more, past the cache: it counts as no re-ask.
             del self.messages[self._reply_at :]
             self._is_refresh, self._step = True, self._ask
             return

@@ -95,7 +95,7 @@ class RunLimits:
         known = [usage for usage in self._usages if usage is not None]
         return Usage.total_of(known) if len(known) == len(self._usages) else None
 
-    def is_spent(self, reply: ChatCompletion) -> bool:
+    def check_budget(self, reply: ChatCompletion) -> bool:
         """Whether the budget is spent, or what was used is not known; that is logged and noted in `reply`."""
         budget = self._settings.budget
         if budget is None:
@@ -146,7 +146,7 @@ class RunLimits:
 
     @property
     def is_cut_again(self) -> bool:
-        """Whether the last replies were all cut inside a call, and the model knew it."""
+        """Whether the last replies were all cut inside a call, although the model had been given that as the result."""
         return self._cut_turns >= _MAX_CUT_TURNS
 
     @property

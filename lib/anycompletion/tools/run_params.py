@@ -27,7 +27,7 @@ class RunParams(SharedParams, CallOptions, total=False):
     context: object
     """What tools with a `ToolContext` find in its `value`; it is not sent."""
     max_turns: int
-    """Replies of the model, at most. Default: 10."""
+    """Replies that may call tools, at most; `final_answer` and `max_reasks` may add some. Default: 10."""
     final_answer: bool
     """Whether the model is asked for an answer without tools where `max_turns` is reached. Default: False."""
     approve: Callable[[PendingCall], ApprovalDecision | Awaitable[ApprovalDecision]] | None

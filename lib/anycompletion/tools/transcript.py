@@ -93,7 +93,7 @@ class Transcript:
         """Ids of the calls in the first `_known` messages."""
         self._known = 0
 
-    def open_turn(self) -> TurnResults | None:
+    def restore_open_turn(self) -> TurnResults | None:
         """The calls at the end of the messages, of which some have no result; None if there are none.
 
         Calls whose id is missing, or that of an earlier call, get another id, in the messages and in their results.

@@ -95,8 +95,8 @@ class TurnCalls:
         self._foreign: list[PendingCall] = []
         """Calls that the caller has to answer."""
         self._running: dict[int, RunningCall] = {}
-        self._limit = 0
-        """Calls that may run at the same time; 0 until all approvals are there."""
+        self._max_running: int | None = None
+        """Calls that may run at the same time; None until all approvals are there."""
         self._deadline: asyncio.TimerHandle | None = None
         """Ends the calls that are running at the deadline of the run."""
         self._changed = asyncio.Event()
@@ -124,9 +124,9 @@ class TurnCalls:
             await self._decide(*self._undecided[0])
             self._undecided.popleft()
             return True
-        if not self._limit:
+        if self._max_running is None:
             self._begin()
-        if self._ready and len(self._running) < self._limit:
+        if self._may_start:
             self._start_next()
         elif self._running:
             await self._wait()
@@ -204,7 +204,7 @@ class TurnCalls:
 
     def _begin(self) -> None:
         """Lets the calls start, if no approval is missing."""
-        self._limit = self._settings.concurrency
+        self._max_running = self._settings.concurrency
         if self.pending:
             self.is_paused = True
             self._ready.clear()
@@ -212,7 +212,7 @@ class TurnCalls:
         self.pending = self._foreign
         self._ready = deque(sorted(self._ready, key=itemgetter(0)))
         if self._in_order or any(checked.tool.sequential for _, checked in self._ready):
-            self._limit = 1
+            self._max_running = 1
 
     # --- running ---
 
@@ -229,9 +229,14 @@ class TurnCalls:
         """Ends the turn at the deadline. Its calls get no result: they may do their work in a later run."""
         self._fail(self._limits.deadline_error())
 
+    @property
+    def _may_start(self) -> bool:
+        """Whether another call may start now."""
+        return bool(self._ready) and self._max_running is not None and len(self._running) < self._max_running
+
     def _start_next(self) -> None:
         settings = self._settings
-        while self._ready and len(self._running) < self._limit:
+        while self._may_start:
             try:
                 self._limits.time_left()
             except APITimeoutError as error:

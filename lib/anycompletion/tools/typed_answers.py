@@ -147,7 +147,7 @@ def typed_answer(
 
 
 def _mode_with_tools(asked: ReplyType[Any], provider: Provider, model: str, *, is_routed: bool) -> StructuredMode:
-    """The mode in which a model that has tools is asked; its value is what `prepared` takes for "auto"."""
+    """The mode in which a model that has tools is asked for its answer, in place of "auto"."""
     if asked.mode != "auto":
         return asked.mode
     if is_routed:

@@ -28,7 +28,7 @@ def result(call_id: str, content: str = "") -> dict[str, Any]:
 
 
 def opened(transcript: Transcript) -> TurnResults:
-    turn = transcript.open_turn()
+    turn = transcript.restore_open_turn()
     assert turn is not None
     return turn
 
@@ -61,7 +61,7 @@ def test_a_conversation_without_open_calls_has_no_open_turn(end: str) -> None:
     """A run would answer calls a second time, or those that a user has left behind."""
     transcript = given(*ANSWERED[end])
     before = [each.to_dict() for each in transcript.messages]
-    assert transcript.open_turn() is None
+    assert transcript.restore_open_turn() is None
     assert [each.to_dict() for each in transcript.messages] == before
 
 
@@ -91,11 +91,11 @@ def test_results_stand_in_the_order_of_the_calls_whenever_they_come() -> None:
         for index in missing:
             add(turn, index)
             # Whenever a run ends here, the next one finds those that are missing.
-            again = given(*transcript.messages).open_turn()
+            again = given(*transcript.messages).restore_open_turn()
             assert (again is None) == (ids(transcript) == calls)
             assert again is None or again.unanswered == turn.unanswered
         assert ids(transcript) == calls
-        assert transcript.open_turn() is None
+        assert transcript.restore_open_turn() is None
 
 
 def test_a_conversation_may_begin_with_open_calls() -> None:
@@ -175,7 +175,7 @@ def test_images_of_a_legacy_call_follow_its_result() -> None:
     turn.add(0, ToolOutcome(turn.calls[0], [TextPart("seen"), image], None, 0.0))
     assert transcript.messages[-2].to_dict() == {"role": "function", "name": "look", "content": "seen"}
     assert transcript.messages[-1] == UserMessage([image])
-    assert transcript.open_turn() is None
+    assert transcript.restore_open_turn() is None
 
 
 def test_results_of_no_call_stay() -> None:

@@ -50,7 +50,7 @@ class Stage:
         settings = RunSettings(**options)
         self.limits = RunLimits(settings)
         self.limits.start()
-        results = self.transcript.open_turn()
+        results = self.transcript.restore_open_turn()
         assert results is not None
         self.turn = TurnCalls(
             results,
@@ -143,7 +143,7 @@ async def test_each_call_gets_one_result_in_call_order() -> None:
     assert '"invalid arguments"' in stage.contents["d"]
     assert [each.call.id for each in stage.turn.outcomes] == ["a", "b", "c", "d", "e"]
     assert [each.error is None for each in stage.turn.outcomes] == [False, True, False, False, True]
-    assert stage.transcript.open_turn() is None
+    assert stage.transcript.restore_open_turn() is None
 
 
 async def test_all_calls_are_checked_before_one_is_run() -> None:
@@ -210,7 +210,7 @@ async def test_calls_that_the_caller_answers_are_pending_and_the_others_run() ->
         ("c", "grammar", {"input": "1 + 1"}, None),
         ("d", "lookup", {}, None),
     ]
-    open_turn = stage.transcript.open_turn()
+    open_turn = stage.transcript.restore_open_turn()
     assert open_turn is not None
     assert open_turn.unanswered == [0, 2, 3]
 
@@ -298,7 +298,7 @@ async def test_without_a_decision_nothing_of_the_turn_runs(approve: Any, concurr
     assert stage.turn.is_paused
     assert [each.id for each in stage.turn.pending] == ["b", "d"]
     assert stage.events == ["<c"]
-    open_turn = stage.transcript.open_turn()
+    open_turn = stage.transcript.restore_open_turn()
     assert open_turn is not None
     assert open_turn.unanswered == [0, 1, 3]
 
@@ -311,7 +311,7 @@ async def test_stored_decisions_are_found_after_a_pause() -> None:
     assert [each.id for each in stage.turn.pending] == ["c"]
     assert stage.contents == {"b": '{"error":"denied"}'}
     decisions = {"c": True, "a": True}
-    results = stage.transcript.open_turn()
+    results = stage.transcript.restore_open_turn()
     assert results is not None
     settings = RunSettings(approve=lambda pending: decisions.get(pending.id))
     turn = TurnCalls(results, tools=tool_set([delete]), settings=settings, turn=0, emit=lambda _: None)
@@ -684,7 +684,7 @@ async def test_closing_a_turn_cancels_its_tools_and_starts_no_other() -> None:
     assert not gate.running
     assert gate.cancelled == ["call_1", "call_2"]
     assert list(stage.contents) == ["call_0"]
-    open_turn = stage.transcript.open_turn()
+    open_turn = stage.transcript.restore_open_turn()
     assert open_turn is not None
     assert open_turn.unanswered == [1, 2, 3, 4]
 
@@ -790,7 +790,7 @@ class Random:
     async def finish(self, *, interrupted: bool) -> list[Any]:
         """The messages at the end."""
         messages: list[Any] = [UserMessage("Go!"), AssistantMessage(tool_calls=self.calls)]
-        while (results := (transcript := Transcript(parse_messages(messages))).open_turn()) is not None:
+        while (results := (transcript := Transcript(parse_messages(messages))).restore_open_turn()) is not None:
             approve = self.approve if interrupted else lambda pending: self.decisions[pending.id]
             settings = RunSettings(approve=approve, concurrency=self.rolls.randrange(1, 5))
             turn = TurnCalls(results, tools=tool_set(self.tools), settings=settings, turn=0, emit=lambda _: None)
