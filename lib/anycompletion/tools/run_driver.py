@@ -216,10 +216,9 @@ class RunDriver:
         """Takes the reply of a turn, and decides what comes next."""
         self._limits.add_reply(reply)
         self._requests.preferred_target = reply.info.target or self._requests.preferred_target
-        self._reply_at = len(self.messages)
+        self._reply, self._reply_at = reply, len(self.messages)
         if reply.choices:
             self.messages.append(reply.message)
-        self._reply = reply
         results = self._transcript.restore_open_turn()
         self._set_calls(results)
         if results is not None:
