@@ -289,6 +289,24 @@ async def test_the_page_asks_for_approval(sim: SimulatorServer) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+async def test_the_page_goes_on_after_an_error(sim: SimulatorServer) -> None:
+    """A user who has approved a call could not have its answer where the provider failed after it."""
+    async with asyncio.timeout(60), browser() as page, serve("fastapi_chat", tools=True) as url:
+        await page.open(url)
+        await page.value("document.getElementById('text').focus()")
+        await page.type("A table, please.")
+        await page.until(f"document.querySelector('.call button:not(:disabled)') && {IDLE}")
+        sim.fault = "context-length"
+        await page.click(".call .approve")
+        await page.until(f"document.querySelector('.again') && {IDLE}")
+        sim.fault = None
+        await page.click(".again")
+        await page.until(f"!document.querySelector('.again') && {IDLE}")
+        assert await page.value("document.querySelector('.assistant:last-child').textContent") == STORY
+    assert sim.requests[-1].body["messages"][-1]["content"].startswith("booked")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 async def test_the_page_works_in_a_browser(sim: SimulatorServer) -> None:
     """Text would not appear as it arrives, or the stop button would not close the upstream request."""
     sim.chunk_delay = 0.01
