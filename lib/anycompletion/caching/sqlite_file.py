@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import sys
 import time
 import zlib
 from collections.abc import Generator, Sequence
@@ -16,6 +17,9 @@ from typing import Any
 
 from ..logs import log_event
 from .cache_store import is_in_namespace
+
+if sys.platform != "win32":
+    import fcntl
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -206,8 +210,9 @@ class SQLiteFile:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
             return False
         self.close()
-        if self._is_in_place():  # else another process has replaced it already, and the new one is good
-            self._set_aside()
+        with contextlib.suppress(FileNotFoundError), _locked(self._path):
+            if self._is_in_place():  # else another one has replaced it, and the new one is good
+                self._set_aside()
         return True
 
     def _is_in_place(self) -> bool:
@@ -220,8 +225,8 @@ class SQLiteFile:
     def _set_aside(self) -> None:
         copies = (f"{self._path}.corrupt-{number}" for number in range(1, _MAX_COPIES))
         copy = next((name for name in copies if not os.path.exists(name)), f"{self._path}.corrupt-{_MAX_COPIES}")
-        os.replace(self._path, copy)
-        for end in ("-wal", "-shm"):
+        # The file itself last: once it is gone, another process may begin a new one, with such files of its own.
+        for end in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(self._path + end, copy + end)
         text = "the cache %s was damaged: it is now %s, and a new one is begun"
@@ -230,3 +235,14 @@ class SQLiteFile:
 
 def _checksum(value: bytes) -> bytes:
     return zlib.crc32(value).to_bytes(_CHECKSUM, "big")
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> Generator[None]:
+    """Has one process at a time go on with a file, where the system can."""
+    if sys.platform == "win32":
+        yield
+        return
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

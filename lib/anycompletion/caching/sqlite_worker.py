@@ -90,7 +90,11 @@ def _next_batch(jobs: SimpleQueue[_Job | None]) -> list[_Job] | None:
 def _run(batch: list[_Job], file: SQLiteFile) -> None:
     calls = [(job.method, job.arguments) for job in batch]
     by_loop: dict[AbstractEventLoop, list[tuple[Future[Any], Any]]] = {}
-    for job, result in zip(batch, file.run(calls), strict=True):
+    try:
+        found = file.run(calls)
+    except Exception as error:  # noqa: BLE001 (the callers get it: a thread that ended would leave them waiting)
+        found = [error] * len(batch)
+    for job, result in zip(batch, found, strict=True):
         by_loop.setdefault(job.loop, []).append((job.future, result))
     for loop, results in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is closed

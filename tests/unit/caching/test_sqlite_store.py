@@ -230,6 +230,19 @@ async def test_two_stores_that_find_a_damaged_file_share_the_new_one(path: Path)
     assert [name for name in names(path) if "corrupt" in name] == [".corrupt-1"]
 
 
+async def test_a_damaged_file_that_another_process_has_moved_is_begun_anew(path: Path) -> None:
+    """The thread of the store would end, and its calls would wait for ever."""
+    await asyncio.to_thread(path.write_bytes, b"hello\n" * 1000)
+    for _ in range(8):
+        async with SQLiteStore(path) as first, SQLiteStore(path) as second, SQLiteStore(path) as third:
+            writes = (store.set(f":{number}", b"x", None) for number, store in enumerate((first, second, third)))
+            await asyncio.wait_for(asyncio.gather(*writes, return_exceptions=True), 10)
+            reads = (store.get(":2") for store in (first, second, third))
+            found = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), 10)
+            assert {type(each) for each in found} <= {bytes, type(None), sqlite3.OperationalError}
+        await asyncio.to_thread(path.write_bytes, b"hello\n" * 1000)
+
+
 async def test_what_cannot_be_opened_raises(tmp_path: Path) -> None:
     """A cache in a folder that does not exist would seem to work."""
     async with SQLiteStore(tmp_path / "missing" / "replies") as store:
