@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from anycompletion import AsyncCompletion, ChatRequest, Message, ToolMessage, UserMessage
-from anycompletion.client.run_calls import RunCalls
+from anycompletion.client.run_turns import DispatchedTurns
 from anycompletion.options import OptionValues
 from anycompletion.tools import RunnableTool, tool
 from benchmarks.instant_providers import HELLO, InstantProviders
@@ -108,7 +108,7 @@ async def overhead(runs: int, calls: int) -> Overhead:
     async with _client(InstantProviders(("openai",), scripted("add", _TURNS, calls))) as client:
         transcripts: Sequence[Sequence[Message]] = await _transcripts(client, add)
         requests = [ChatRequest(_MODEL, messages, tools=[add.definition]) for messages in transcripts]
-        unchecked = RunCalls(client, client.__dict__["_dispatcher"], OptionValues({}))
+        unchecked = DispatchedTurns(client, client.__dict__["_dispatcher"], OptionValues({}))
 
         async def created() -> None:
             for messages in transcripts:

@@ -17,7 +17,7 @@ import pytest
 
 from anycompletion import AsyncCompletion, ClientClosedError, InternalServerError, Message
 from anycompletion.client.client import client_state
-from anycompletion.tools import CallStarted, PendingCall, ToolContext, ToolRun, tool, tool_calling
+from anycompletion.tools import CallStarted, PendingCall, ToolContext, ToolRun, running_call, tool
 from faults.harness import LOOPS, client_to
 from support.cancel_points import MAX_ITERATIONS, Act, Run, at_every_point, cancel, cancel_twice
 from support.resource_leaks import nothing_left, pools
@@ -313,7 +313,7 @@ async def test_closing_the_client_cancels_the_tools_of_its_runs(read: Read) -> N
 @pytest.mark.parametrize("what", ["run", "client"])
 async def test_a_tool_can_close_what_it_runs_for(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool "good bye" would wait for its own end, until it is left behind."""
-    monkeypatch.setattr(tool_calling, "GRACE", 1000)
+    monkeypatch.setattr(running_call, "GRACE", 1000)
 
     async def leave_all() -> None:
         """Say good bye."""
@@ -336,7 +336,7 @@ async def test_a_tool_that_ignores_its_cancellation_is_left_after_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A program could not be ended because of one tool."""
-    monkeypatch.setattr(tool_calling, "GRACE", 0.01)
+    monkeypatch.setattr(running_call, "GRACE", 0.01)
     begun, release = asyncio.Event(), asyncio.Event()
 
     async def stubborn(text: str) -> str:

@@ -193,7 +193,7 @@ async def test_closing_a_run_that_was_never_read_sends_nothing() -> None:
 
 async def test_a_tool_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """A caller who cancels would wait as long as a tool wants that ignores it."""
-    monkeypatch.setattr("anycompletion.tools.tool_calling.GRACE", 0.01)
+    monkeypatch.setattr("anycompletion.tools.running_call.GRACE", 0.01)
     entered, released = asyncio.Event(), asyncio.Event()
 
     async def stubborn() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 26_520
+MAX_CODE_LINES = 26_560
 """Limit of the package's lines of code, without `testing` and the folders of dialects: raised for a feature only,
 lowered when code is removed.
 

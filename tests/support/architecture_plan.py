@@ -147,7 +147,7 @@ TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "anyio": {"client": "the type of the limit of threads"},
     "typing_extensions": {
         "batch": "type variables with defaults, and TypeForm",
-        "client.tool_runs": "TypeForm, by which checkers infer the type of a value",
+        "client.run_tools_method": "TypeForm, by which checkers infer the type of a value",
         "client.batch_method": "TypeForm, by which checkers infer the type of a value",
         "client.typed_replies": "TypeForm, by which checkers infer the type of a value",
         "structured": "type variables with defaults, and TypeForm",
@@ -175,7 +175,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
-        "anycompletion.client.run_calls": "with the loop and its tools few ms, and many programs have none",
+        "anycompletion.client.run_turns": "with the loop and its tools few ms, and many programs have none",
         "anycompletion.client.model_list": "few programs list models",
         "anycompletion.client.parsed_batch": _TYPES,
         "anycompletion.structured.parse": _TYPES,

@@ -21,8 +21,8 @@ from .batch_method import BatchMethod
 from .configuration import ClientConfiguration, checked_configuration, default_options
 from .dispatch import CallDispatcher
 from .key_binding import Homes
+from .run_tools_method import RunToolsMethod
 from .state import ClientState
-from .tool_runs import ToolRunMethods
 from .typed_replies import TypedReplyMethods
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _explains_wrong_arguments(constructor: _F) -> _F:
     return cast("_F", checked)
 
 
-class AsyncCompletion(BatchMethod, ToolRunMethods, TypedReplyMethods):
+class AsyncCompletion(BatchMethod, RunToolsMethod, TypedReplyMethods):
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:

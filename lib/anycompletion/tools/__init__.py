@@ -1,5 +1,7 @@
 """Tools made of functions, and the loop that runs them: the types of `client.run_tools`."""
 
+from .approvals import Approval, ApprovalDecision, PendingCall
+from .call_outcome import ToolOutcome
 from .events import (
     CallFinished,
     CallStarted,
@@ -10,8 +12,8 @@ from .events import (
     ToolEvent,
     TurnFinished,
 )
-from .outcomes import ToolOutcome
-from .run_outcomes import Approval, ApprovalDecision, Budget, PendingCall, RunOutcome, RunStatus, Turn
+from .run_outcomes import RunOutcome, RunStatus, Turn
+from .run_settings import Budget
 from .runnable_tool import RunnableTool, tool
 from .tool_context import ToolContext
 from .tool_errors import ToolError

@@ -10,11 +10,11 @@ import attrs
 
 from ..errors import InvalidRequestError
 from ..records import ChatCompletion, ToolCall
-from .function_schema import ReadArguments
-from .outcomes import LEGACY, ToolOutcome
-from .run_outcomes import Approval, PendingCall
+from .approvals import Approval, PendingCall
+from .argument_reading import ParsedArguments
+from .call_outcome import LEGACY, ToolOutcome
 from .runnable_tool import RunnableTool
-from .tool_calling import error_outcome
+from .running_call import error_outcome
 from .tool_errors import ArgumentMismatch, CallDenied, CallError, ToolError
 from .tool_results import denied, invalid_arguments, json_text, sendable_text, unknown_tool
 from .tool_set import ToolSet
@@ -26,7 +26,7 @@ class CheckedCall:
 
     call: ToolCall
     tool: RunnableTool[..., Any]
-    arguments: ReadArguments
+    arguments: ParsedArguments
 
 
 def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedCall | ToolOutcome | None:
@@ -41,7 +41,11 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
         return cut_outcome(call)  # also one that the caller would answer, who does not see that it is incomplete
     name = call.function.name
     tool = tools.runnable.get(name)
-    if call.custom is not None or name in tools.foreign or (tool is None and call.type not in ("function", LEGACY)):
+    if (
+        call.custom is not None
+        or name in tools.left_to_caller
+        or (tool is None and call.type not in ("function", LEGACY))
+    ):
         return None
     if tool is None:
         return error_outcome(call, unknown_tool(tools.names), CallError("there is no tool of this name"))
@@ -126,7 +130,7 @@ def with_approved_arguments(checked: CheckedCall, approval: Approval) -> Checked
     raise InvalidRequestError(text, param="approve")
 
 
-def is_foreign_error(error: BaseException | None) -> bool:
+def is_tools_own_error(error: BaseException | None) -> bool:
     """Whether an outcome's error is an exception that the tool raised, other than one for the model."""
     return error is not None and not isinstance(error, (ToolError, CallError, ArgumentMismatch))
 

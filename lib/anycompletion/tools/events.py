@@ -8,7 +8,7 @@ import attrs
 
 from ..records import ToolCall
 from ..records.chunks import ChatCompletionChunk
-from .outcomes import ToolOutcome
+from .call_outcome import ToolOutcome
 from .run_outcomes import RunOutcome, Turn
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..codecs import json
 from ..errors import InvalidRequestError
 from ..structured.types.absent_members import Path, without_optional_nulls
-from .function_schema import ReadArguments, read_plain
+from .argument_reading import ParsedArguments, read_plain
 
 
 class SchemaReader:
@@ -24,7 +24,7 @@ class SchemaReader:
         self._schema = schema
         self._drops_nulls = drops_nulls
 
-    def __call__(self, text: str) -> ReadArguments:
+    def __call__(self, text: str) -> ParsedArguments:
         """The arguments in a model's JSON.
 
         Raises:
@@ -33,7 +33,7 @@ class SchemaReader:
         data = read_plain(text)
         if self._drops_nulls:
             data = without_optional_nulls(data, list(_nulls(data, ())), self._schema)
-        return ReadArguments(text, data)
+        return ParsedArguments(text, data)
 
 
 def _nulls(data: Any, path: Path) -> Iterator[Path]:

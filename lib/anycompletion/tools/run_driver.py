@@ -17,16 +17,17 @@ from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
 from ..streaming.passed_on import refuse_restarts
 from ..structured import ParsedCompletion
+from .approvals import PendingCall
 from .call_checks import cut_call_ids, cut_outcome, is_cut, pending_call
+from .call_outcome import ToolOutcome
 from .event_queue import EventQueue
 from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
-from .outcomes import ToolOutcome
 from .run_client import RunClient
 from .run_limits import RunLimits
-from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
+from .run_outcomes import RunOutcome, RunStatus, Turn
 from .run_requests import RunRequests
 from .run_settings import RunSettings
-from .tool_calling import error_outcome
+from .running_call import error_outcome
 from .tool_set import ToolSet
 from .transcript import Transcript, TurnResults, stored_reply
 from .turn_calls import TurnCalls
@@ -52,7 +53,8 @@ class RunDriver:
         self._tools = tools if answer is None else answer.with_name(tools)
         self._settings = settings
         self._answer = answer
-        self._limits = RunLimits(settings)
+        self.limits = RunLimits(settings)
+        """What the run has used."""
         self._step: Callable[[], Awaitable[None]] | None = self._start
         """What comes next; None after the end."""
         self._events = EventQueue(settings.on_event)
@@ -99,11 +101,6 @@ class RunDriver:
         """Whether the run ended with an error, or was closed before its end."""
         return self._error is not None
 
-    @property
-    def limits(self) -> RunLimits:
-        """What the run has used."""
-        return self._limits
-
     # --- reading ---
 
     async def next_event(self) -> ToolEvent | None:
@@ -127,7 +124,7 @@ class RunDriver:
                 if self._is_last and self._requests.give_choice_up(error):
                     self._step = self._ask
                     continue
-                self._limits.explain(error)
+                self.limits.explain(error)
                 self._fail(error)
                 await self._stop()
             except GeneratorExit:  # the reader is dropped, and can wait for nothing any more
@@ -146,14 +143,14 @@ class RunDriver:
             if self._answer is not None and isinstance(error, CompletionError):
                 self._answer.explain(error)
             if isinstance(error, ReplyError):
-                error.usage = self._limits.usage
+                error.usage = self.limits.usage
                 if error.partial is not None:
                     error.partial.info.reasks = self._reasks
 
     # --- steps ---
 
     async def _start(self) -> None:
-        self._limits.start()
+        self.limits.start()
         results = self._transcript.restore_open_turn()
         if results is None:
             self._step = self._ask
@@ -169,13 +166,13 @@ class RunDriver:
         self._begin_calls()
 
     async def _ask(self) -> None:
-        if self._reply is not None and self._limits.check_budget(self._reply):
+        if self._reply is not None and self.limits.check_budget(self._reply):
             self._finish("budget")
             return
-        left = self._limits.time_left()
+        left = self.limits.time_left()
         request = self._requests.next(self.messages, is_first=self._is_first, has_to_answer=self._is_last)
         refresh, self._is_refresh, self._is_first = self._is_refresh, False, False
-        self._limits.asked += not refresh
+        self.limits.asked += not refresh
         if self.is_live:
             self._stream = self._client.stream(request, left, refresh=refresh)
             refuse_restarts(self._stream, "events of a run")  # before anything is sent
@@ -214,7 +211,7 @@ class RunDriver:
 
     def _take(self, reply: ChatCompletion) -> None:
         """Takes the reply of a turn, and decides what comes next."""
-        self._limits.add_reply(reply)
+        self.limits.add_reply(reply)
         self._requests.preferred_target = reply.info.target or self._requests.preferred_target
         self._reply, self._reply_at = reply, len(self.messages)
         if reply.choices:
@@ -223,16 +220,16 @@ class RunDriver:
         self._set_calls(results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
-        self._limits.add_calls(is_cut=bool(self._calls) and is_cut(reply))
-        if self._calls and not self._given and not self._limits.allows_turns:
+        self.limits.add_calls(is_cut=bool(self._calls) and is_cut(reply))
+        if self._calls and not self._given and not self.limits.allows_turns:
             self._end_without_turns()
-        elif self._calls and self._limits.is_cut_again:
+        elif self._calls and self.limits.is_cut_again:
             self._leave_open("tool_failures")
         elif self._calls:
             self._begin_calls()
         elif reply.choices and reply.choices[0].paused and not self._given:
             self._close_turn([])
-            if self._limits.allows_turns:
+            if self.limits.allows_turns:
                 self._step = self._ask
             else:
                 self._finish("max_turns")
@@ -302,21 +299,21 @@ class RunDriver:
             emit=self._events.add,
             cut=is_cut(self._reply),
             in_order=self._requests.in_order,
-            limits=self._limits,
+            limits=self.limits,
             threads=self._client.threads,
         )
 
     def _end_turn(self, answers: TurnCalls) -> None:
         """Ends a turn whose calls were answered, and decides what comes next."""
         turn = self._close_turn(answers.outcomes)
-        self._limits.add_outcomes(answers.outcomes)
+        self.limits.add_outcomes(answers.outcomes)
         if answers.pending:
             self._finish("paused" if answers.is_paused else "stopped", answers.pending)
         elif self._given:
             self._conclude()
-        elif self._limits.only_failures:
+        elif self.limits.only_failures:
             self._finish("tool_failures")
-        elif self._limits.stops_after(turn):
+        elif self.limits.stops_after(turn):
             self._finish("stopped")
         else:
             self._step = self._ask
@@ -359,7 +356,7 @@ class RunDriver:
     def _finish(self, status: RunStatus, pending: Sequence[PendingCall] = ()) -> None:
         assert self._reply is not None, "a run ends after a reply"
         self.pending = list(pending)
-        self.outcome = RunOutcome(self._reply, status, self.messages, self.turns, self._limits.usage, self.pending)
+        self.outcome = RunOutcome(self._reply, status, self.messages, self.turns, self.limits.usage, self.pending)
         self._step = None
         self._events.add(RunFinished(self.outcome, len(self.turns) - 1))
 

@@ -11,9 +11,9 @@ from .._boundary import call_plainly
 from ..errors import APITimeoutError, InvalidRequestError
 from ..logs import log_event
 from ..records import ChatCompletion, Usage
-from .outcomes import ToolOutcome
-from .run_outcomes import Budget, Turn
-from .run_settings import RunSettings
+from .call_outcome import ToolOutcome
+from .run_outcomes import Turn
+from .run_settings import Budget, RunSettings
 from .tool_errors import CallDenied
 
 _MAX_FAILED_TURNS = 3

@@ -1,25 +1,19 @@
-"""Outcomes of turns and runs, and what may limit or decide a run.
-
-Records only; nothing here calls a model or a tool.
-"""
+"""Outcomes of turns and runs, as records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 import attrs
 
-from ..errors import InvalidRequestError
 from ..records import ChatCompletion, Message, ToolCall, Usage
 from ..run_errors import ToolRunError
 from ..structured import ParsedCompletion
-from .outcomes import ToolOutcome
+from .approvals import PendingCall
+from .call_outcome import ToolOutcome
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
-
-    from .runnable_tool import RunnableTool
 
     T_co = TypeVar("T_co", default=Any, covariant=True)
 else:
@@ -38,63 +32,6 @@ RunStatus: TypeAlias = Literal["finished", "max_turns", "stopped", "budget", "pa
 * "tool_failures": all calls of three turns in a row failed, or two replies in a row were cut inside a call. A call that
   was denied has not failed.
 """
-
-
-@attrs.frozen
-class Budget:
-    """What a run may use. It is checked before each turn, so that one turn may use more.
-
-    Where a limit is set and a reply does not say what it used, the run ends.
-
-    Raises:
-        InvalidRequestError: a limit is not positive.
-    """
-
-    total_tokens: int | None = None
-    """Tokens of all requests and replies."""
-    cost: float | None = None
-    """US dollars, as `Usage.cost` has them: of the provider, or of middleware that sets it."""
-    tool_calls: int | None = None
-    """Calls of tools that were answered."""
-
-    def __attrs_post_init__(self) -> None:
-        for name, kinds in (("total_tokens", (int,)), ("cost", (int, float)), ("tool_calls", (int,))):
-            value: object = getattr(self, name)
-            if value is None:
-                continue
-            if type(value) not in kinds or not cast("float", value) > 0:
-                raise InvalidRequestError(f"budget.{name}: expected a positive number", param=f"budget.{name}")
-
-
-@attrs.frozen
-class Approval:
-    """A decision that a call may run, with other arguments than the model's, which the conversation keeps."""
-
-    arguments: Mapping[str, Any] = attrs.field(repr=False)
-    """All of them: they replace the model's, and what is left out has its default. Where they do not fit the tool, the
-    run ends with an `InvalidRequestError`."""
-
-
-ApprovalDecision: TypeAlias = bool | str | Approval | None
-"""What `approve` decides: True, False, a text (denied, with that reason for the model), an `Approval` with other
-arguments, or None: not decided yet, and the run ends "paused"."""
-
-
-@attrs.frozen
-class PendingCall:
-    """A call that was not answered, because it waits for an approval, or because only the caller can answer it."""
-
-    id: str
-    name: str
-    arguments: dict[str, Any] = attrs.field(repr=False)
-    """As plain data; empty where they are no JSON object."""
-    tool: RunnableTool[..., Any] | None
-    """None for a call of a tool that this run cannot execute, and in a copy that was pickled or made by `copy`."""
-    turn: int
-    """Index of the turn."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return PendingCall, (self.id, self.name, self.arguments, None, self.turn)  # functions do not pickle
 
 
 @attrs.frozen

@@ -9,8 +9,10 @@ from ..options import CallOptions
 from ..records.request import SharedParams
 
 if TYPE_CHECKING:
+    from .approvals import ApprovalDecision, PendingCall
     from .events import ToolEvent
-    from .run_outcomes import ApprovalDecision, Budget, PendingCall, Turn
+    from .run_outcomes import Turn
+    from .run_settings import Budget
 
 
 class RunParams(SharedParams, CallOptions, total=False):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import attrs
 
 from ..errors import InvalidRequestError
+from .approvals import ApprovalDecision, PendingCall
 from .keyword_checks import (
     at_least_one_problem,
     flag_problem,
@@ -15,13 +16,39 @@ from .keyword_checks import (
     plain_function_problem,
     seconds_problem,
 )
-from .run_outcomes import ApprovalDecision, Budget, PendingCall, Turn
+from .run_outcomes import Turn
 
 if TYPE_CHECKING:
     from .events import ToolEvent
 
 Approve: TypeAlias = Callable[[PendingCall], ApprovalDecision | Awaitable[ApprovalDecision]]
 """Decides whether a call may run."""
+
+
+@attrs.frozen
+class Budget:
+    """What a run may use. It is checked before each turn, so that one turn may use more.
+
+    Where a limit is set and a reply does not say what it used, the run ends.
+
+    Raises:
+        InvalidRequestError: a limit is not positive.
+    """
+
+    total_tokens: int | None = None
+    """Tokens of all requests and replies."""
+    cost: float | None = None
+    """US dollars, as `Usage.cost` has them: of the provider, or of middleware that sets it."""
+    tool_calls: int | None = None
+    """Calls of tools that were answered."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, kinds in (("total_tokens", (int,)), ("cost", (int, float)), ("tool_calls", (int,))):
+            value: object = getattr(self, name)
+            if value is None:
+                continue
+            if type(value) not in kinds or not cast("float", value) > 0:
+                raise InvalidRequestError(f"budget.{name}: expected a positive number", param=f"budget.{name}")
 
 
 @attrs.frozen(eq=False)

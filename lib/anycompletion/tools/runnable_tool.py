@@ -11,12 +11,13 @@ from .._async import is_async_function
 from ..errors import InvalidRequestError
 from ..records import FunctionDefinition, FunctionTool, ToolCall
 from ..structured.schemas import strict_tool_problem
+from .argument_reading import ArgumentReader, ParsedArguments
 from .descriptions import parameter_descriptions, tool_description
 from .function_hints import check_function, function_doc, function_name
-from .function_schema import ArgumentReader, FunctionSchema, ReadArguments
+from .function_schema import FunctionSchema
 from .given_schema import SchemaReader, checked_schema
 from .keyword_checks import flag_problem, seconds_problem
-from .tool_calling import MAX_RESULT_CHARS, error_outcome, run_call
+from .running_call import MAX_RESULT_CHARS, error_outcome, run_call
 from .tool_context import ToolContext
 from .tool_errors import ArgumentMismatch
 from .tool_results import invalid_arguments, unknown_tool
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec as ParamSpecWithDefault
     from typing_extensions import TypeVar
 
-    from .outcomes import ToolOutcome
+    from .call_outcome import ToolOutcome
 
     P = ParamSpecWithDefault("P", default=...)
     R = TypeVar("R", default=Any, covariant=True)
@@ -101,7 +102,7 @@ class RunnableTool(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<RunnableTool {self.name!r}>"
 
-    def read_arguments(self, text: str) -> ReadArguments:
+    def read_arguments(self, text: str) -> ParsedArguments:
         """The arguments in a model's JSON; an empty text is an empty object.
 
         Raises:
@@ -138,14 +139,14 @@ class RunnableTool(Generic[P, R]):
             threads=None,
         )
 
-    def call_function(self, arguments: ReadArguments, context: ToolContext[Any]) -> Any:
+    def call_function(self, arguments: ParsedArguments, context: ToolContext[Any]) -> Any:
         """What the function returns for arguments that were read: a value, or an awaitable."""
         function = cast("Callable[..., Any]", self._function)
         if self._takes_dict:
-            return function(arguments.bound)
+            return function(arguments.values)
         if self._context_parameter is None:
-            return function(**arguments.bound)
-        return function(**arguments.bound, **{self._context_parameter: context})
+            return function(**arguments.values)
+        return function(**arguments.values, **{self._context_parameter: context})
 
     @classmethod
     def from_schema(

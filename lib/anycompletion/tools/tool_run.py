@@ -11,9 +11,10 @@ from .._async import call_in_loop
 from .._boundary import hides_frames
 from ..errors import ClientClosedError
 from ..records import Message, Usage
+from .approvals import PendingCall
 from .events import JoinedTexts, TextDelta, ToolEvent, TurnFinished
 from .run_driver import RunDriver
-from .run_outcomes import PendingCall, RunOutcome, RunStatus, Turn
+from .run_outcomes import RunOutcome, RunStatus, Turn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

@@ -21,7 +21,7 @@ class ToolSet:
     """Tools that the run executes."""
     definitions: Sequence[Tool | Mapping[str, Any]]
     """All tools, as requests define them, in the caller's order."""
-    foreign: frozenset[str]
+    left_to_caller: frozenset[str]
     """Names of tools that were given as definitions only."""
     names: Sequence[str]
     """All names by which the model may call a tool, in the caller's order."""
@@ -38,7 +38,7 @@ def tool_set(tools: object) -> ToolSet:
     runnable: dict[str, RunnableTool[..., Any]] = {}
     definitions: list[Tool | Mapping[str, Any]] = []
     names: list[str] = []
-    foreign: set[str] = set()
+    left_to_caller: set[str] = set()
     for at, item in enumerate(cast("Iterable[object]", tools)):
         own = _runnable(item)
         definition = own.definition if own is not None else cast("Tool | Mapping[str, Any]", item)
@@ -50,9 +50,9 @@ def tool_set(tools: object) -> ToolSet:
         if own is not None:
             runnable[own.name] = own
         elif name:
-            foreign.add(name)
+            left_to_caller.add(name)
         definitions.append(definition)
-    return ToolSet(runnable, definitions, frozenset(foreign), names)
+    return ToolSet(runnable, definitions, frozenset(left_to_caller), names)
 
 
 def _runnable(item: object) -> RunnableTool[..., Any] | None:

@@ -26,7 +26,7 @@ from ..records import (
     UserMessage,
 )
 from ..validation import taken_call_ids, unused_call_id
-from .outcomes import LEGACY, ToolOutcome
+from .call_outcome import LEGACY, ToolOutcome
 
 
 class TurnResults:

@@ -21,21 +21,21 @@ from .._boundary import call_plainly
 from ..errors import APITimeoutError, InvalidRequestError
 from ..records import Message, ToolCall
 from ..run_errors import ToolExecutionError
+from .approvals import Approval, PendingCall
 from .call_checks import (
     CheckedCall,
     check_call,
     cut_call_ids,
     denied_outcome,
-    is_foreign_error,
+    is_tools_own_error,
     pending_call,
     with_approved_arguments,
 )
+from .call_outcome import ToolOutcome
 from .events import CallFinished, CallStarted
-from .outcomes import ToolOutcome
 from .run_limits import RunLimits
-from .run_outcomes import Approval, PendingCall
 from .run_settings import RunSettings
-from .tool_calling import RunningCall
+from .running_call import RunningCall
 from .tool_context import ToolContext
 from .tool_set import ToolSet
 from .transcript import TurnResults
@@ -92,7 +92,7 @@ class TurnCalls:
         """Calls whose approval was not asked for."""
         self._ready: deque[tuple[int, CheckedCall]] = deque()
         """Calls that may run when all approvals are there, in their order from then on."""
-        self._foreign: list[PendingCall] = []
+        self._left_to_caller: list[PendingCall] = []
         """Calls that the caller has to answer."""
         self._running: dict[int, RunningCall] = {}
         self._max_running: int | None = None
@@ -159,7 +159,7 @@ class TurnCalls:
             call = self._results.calls[index]
             checked = check_call(call, self._tools, cut=call.id in cut_ids)
             if checked is None:
-                self._foreign.append(pending_call(call, self._tools, self._turn))
+                self._left_to_caller.append(pending_call(call, self._tools, self._turn))
             elif isinstance(checked, ToolOutcome):
                 self._finish(index, checked)
             elif checked.tool.needs_approval or self._settings.approve_every:
@@ -209,7 +209,7 @@ class TurnCalls:
             self.is_paused = True
             self._ready.clear()
             return
-        self.pending = self._foreign
+        self.pending = self._left_to_caller
         self._ready = deque(sorted(self._ready, key=itemgetter(0)))
         if self._in_order or any(checked.tool.sequential for _, checked in self._ready):
             self._max_running = 1
@@ -270,7 +270,7 @@ class TurnCalls:
         self._changed.set()
         if isinstance(ended, BaseException):
             self._fail(ended)
-        elif self._settings.on_tool_error == "raise" and is_foreign_error(ended.error):
+        elif self._settings.on_tool_error == "raise" and is_tools_own_error(ended.error):
             error = ToolExecutionError(f"the tool {call.function.name!r} failed", call=call)
             error.__cause__ = ended.error
             self._fail(error)

@@ -28,8 +28,8 @@ from ..structured.reply_type import ReplyType, TypedRequest, reply_type
 from ..structured.requests import ANSWER, instructed, typed_request
 from ..structured.schemas import forces_tool
 from ..structured.schemas.prepared_schema import support_of
-from .outcomes import ToolOutcome
-from .tool_calling import error_outcome
+from .call_outcome import ToolOutcome
+from .running_call import error_outcome
 from .tool_errors import ArgumentMismatch
 from .tool_results import invalid_arguments
 from .tool_set import ToolSet

@@ -71,11 +71,11 @@ def test_arguments_become_values_of_their_types(kind: str, arguments: Any, expec
     read = tool(SIGNATURES[kind].function).read_arguments(json.dumps(arguments))
     if expected is None:
         expected = {"a": [], "b": {}, "c": (1, "x"), "d": (1,), "e": {1}} if kind == "collections" else arguments
-        assert {name: type(value) for name, value in read.bound.items()} == {
+        assert {name: type(value) for name, value in read.values.items()} == {
             "collections": {"a": list, "b": dict, "c": tuple, "d": tuple, "e": frozenset},
             "scalars": {"a": str, "b": int, "c": float, "d": bool, "e": type(None)},
         }[kind]
-    assert read.bound == expected
+    assert read.values == expected
     assert read.plain == arguments
 
 

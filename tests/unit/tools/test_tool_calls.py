@@ -36,7 +36,7 @@ from anycompletion import (
     Usage,
 )
 from anycompletion.tools import RunnableTool, ToolContext, ToolError, ToolOutcome, tool
-from anycompletion.tools.tool_calling import run_call
+from anycompletion.tools.running_call import run_call
 from anycompletion.tools.tool_threads import MAX_THREADS, thread_limit
 
 CANARY = "postgres://user:canary@db"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anycompletion import AssistantMessage, FunctionCall, ImagePart, ImageUrl, Message, TextPart, ToolCall, UserMessage
-from anycompletion.tools.outcomes import ToolOutcome
+from anycompletion.tools.call_outcome import ToolOutcome
 from anycompletion.tools.transcript import Transcript, TurnResults
 from anycompletion.validation.message_input import parse_messages
 

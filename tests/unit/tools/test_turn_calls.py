@@ -24,9 +24,9 @@ from anycompletion import (
 )
 from anycompletion.run_errors import ToolExecutionError
 from anycompletion.tools import RunnableTool, ToolContext, ToolError, tool
+from anycompletion.tools.approvals import Approval, ApprovalDecision, PendingCall
 from anycompletion.tools.events import CallFinished
 from anycompletion.tools.run_limits import RunLimits
-from anycompletion.tools.run_outcomes import Approval, ApprovalDecision, PendingCall
 from anycompletion.tools.run_settings import RunSettings
 from anycompletion.tools.tool_set import tool_set
 from anycompletion.tools.transcript import Transcript
@@ -289,7 +289,7 @@ async def test_approvals_are_asked_for_one_after_the_other_before_any_tool_runs(
     assert list(stage.contents) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("approve", [None, lambda _: None], ids=["nobody to ask", "undecided"])
+@pytest.mark.parametrize("approve", [None, lambda _: None], ids=["no function", "undecided"])
 @pytest.mark.parametrize("concurrency", [1, 8])
 async def test_without_a_decision_nothing_of_the_turn_runs(approve: Any, concurrency: int) -> None:
     """A tool would have run already when the person who is asked denies another call."""

@@ -15,8 +15,8 @@ from ..codecs import json
 from ..errors import ClientClosedError
 from ..logs import log_tool_event
 from ..records import Content, ToolCall
-from .function_schema import ReadArguments
-from .outcomes import ToolOutcome
+from .argument_reading import ParsedArguments
+from .call_outcome import ToolOutcome
 from .tool_context import ToolContext
 from .tool_errors import CallError, CallTimeout, ToolError
 from .tool_results import failed, result_content, sendable_text, text_length, timed_out, too_long
@@ -41,7 +41,7 @@ class CallableTool(Protocol):
         """Whether the function runs in the loop, and not in a thread."""
         ...
 
-    def call_function(self, arguments: ReadArguments, context: ToolContext[Any]) -> Any:
+    def call_function(self, arguments: ParsedArguments, context: ToolContext[Any]) -> Any:
         """What the function returns: a value, or an awaitable."""
         ...
 
@@ -80,7 +80,7 @@ class RunningCall:
         self,
         tool: CallableTool,
         call: ToolCall,
-        arguments: ReadArguments,
+        arguments: ParsedArguments,
         *,
         context: ToolContext[Any],
         timeout: float | None,
@@ -234,7 +234,7 @@ _left: set[asyncio.Task[Any]] = set()
 async def run_call(
     tool: CallableTool,
     call: ToolCall,
-    arguments: ReadArguments,
+    arguments: ParsedArguments,
     *,
     context: ToolContext[Any],
     timeout: float | None,

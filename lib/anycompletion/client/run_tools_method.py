@@ -23,7 +23,7 @@ _UNTYPED: Any = object()
 """In place of a type, of which None is one."""
 
 
-class ToolRunMethods:
+class RunToolsMethod:
     """Base class of `AsyncCompletion`: the loop over tools."""
 
     _dispatcher: CallDispatcher
@@ -100,7 +100,7 @@ class ToolRunMethods:
             ToolExecutionError: while it runs: a tool raised, with ``on_tool_error="raise"``.
             ReplyError: while it runs: the answer is no value of `into`, as for `parse`.
         """
-        from .run_calls import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
+        from .run_turns import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
 
         answer_options = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
         if into is _UNTYPED:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..tools.run_client import OpenRun
 
 
-class RunCalls:
+class DispatchedTurns:
     """A client as `tools.run_driver.RunClient`; it references the client, which so lives as long as the run."""
 
     __slots__ = ("_client", "_dispatcher", "_options")
@@ -152,7 +152,7 @@ def tool_run(
     answer = None
     if "into" in answer_options:
         answer = typed_answer(dispatcher, request, options, answer_options)
-    return ToolRun(RunDriver(RunCalls(client, dispatcher, options), request, known, settings, answer))
+    return ToolRun(RunDriver(DispatchedTurns(client, dispatcher, options), request, known, settings, answer))
 
 
 SET_BY_RUN: Mapping[str, str] = {
