@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Approval:
-    """A decision that a call may run, with other arguments than the model's, which the conversation keeps."""
+    """A decision that a call may run, with other arguments. The conversation keeps the model's arguments."""
 
     arguments: Mapping[str, Any] = attrs.field(repr=False)
     """All of them: they replace the model's, and what is left out has its default. Where they do not fit the tool, the

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
 from ..errors import InvalidRequestError
 from ..records import ChatCompletion, ToolCall
 from .approvals import Approval, PendingCall
-from .argument_reading import ParsedArguments
+from .argument_reading import ParsedArguments, read_plain
 from .call_outcome import LEGACY, ToolOutcome
 from .runnable_tool import RunnableTool
-from .running_call import error_outcome
+from .running_call import arguments_or_outcome, error_outcome, unknown_tool_outcome
 from .tool_errors import ArgumentMismatch, CallDenied, CallError, ToolError
-from .tool_results import denied, invalid_arguments, json_text, sendable_text, unknown_tool
+from .tool_results import denied, json_text, sendable_text
 from .tool_set import ToolSet
 
 
@@ -27,6 +27,10 @@ class CheckedCall:
     call: ToolCall
     tool: RunnableTool[..., Any]
     arguments: ParsedArguments
+
+    def pending(self, turn: int) -> PendingCall:
+        """The call while it waits for an approval, with a copy of its arguments."""
+        return PendingCall(self.call.id, self.tool.name, self.arguments.plain, self.tool, turn)
 
 
 def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedCall | ToolOutcome | None:
@@ -48,16 +52,14 @@ def check_call(call: ToolCall, tools: ToolSet, *, cut: bool = False) -> CheckedC
     ):
         return None
     if tool is None:
-        return error_outcome(call, unknown_tool(tools.names), CallError("there is no tool of this name"))
+        return unknown_tool_outcome(call, tools.names)
     return with_arguments(call, tool)
 
 
 def with_arguments(call: ToolCall, tool: RunnableTool[..., Any]) -> CheckedCall | ToolOutcome:
     """The call with its arguments read, or an outcome with the reason why they do not fit."""
-    try:
-        return CheckedCall(call, tool, tool.read_arguments(call.function.arguments))
-    except ArgumentMismatch as mismatch:
-        return error_outcome(call, invalid_arguments(mismatch), mismatch)
+    arguments = arguments_or_outcome(call, tool.read_arguments)
+    return arguments if isinstance(arguments, ToolOutcome) else CheckedCall(call, tool, arguments)
 
 
 def cut_call_ids(calls: Sequence[ToolCall]) -> set[str]:
@@ -71,7 +73,20 @@ def cut_call_ids(calls: Sequence[ToolCall]) -> set[str]:
 
 def _is_incomplete(call: ToolCall) -> bool:
     """Whether the arguments of a call are no whole JSON object, which no beginning of one is."""
-    return call.custom is None and not isinstance(_json(call.function.arguments), dict)
+    if call.custom is not None:
+        return False
+    try:
+        return not isinstance(json.loads(call.function.arguments), dict)
+    except (ValueError, RecursionError):
+        return True
+
+
+def _plain_arguments(call: ToolCall) -> dict[str, Any] | None:
+    """The arguments of a call as plain data, read as those of calls that run; None where they are no JSON object."""
+    try:
+        return read_plain(call.function.arguments)
+    except ArgumentMismatch:
+        return None
 
 
 def cut_outcome(call: ToolCall) -> ToolOutcome:
@@ -87,28 +102,13 @@ def denied_outcome(call: ToolCall, reason: str | None = None) -> ToolOutcome:
 
 def pending_call(call: ToolCall, tools: ToolSet, turn: int) -> PendingCall:
     """A call that is not answered, with its arguments as far as they can be read."""
-    custom = call.custom
-    name = call.function.name if custom is None else custom.name
-    tool = tools.runnable.get(name)
-    if custom is not None:
-        return PendingCall(call.id, name, {"input": custom.input}, None, turn)
-    if tool is not None:
-        checked = with_arguments(call, tool)
-        if isinstance(checked, CheckedCall):
-            return PendingCall(call.id, name, checked.arguments.plain, tool, turn)
-    found = _json(call.function.arguments)
-    arguments = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    return PendingCall(call.id, name, arguments, tool, turn)
+    if call.custom is not None:
+        return PendingCall(call.id, call.custom.name, {"input": call.custom.input}, None, turn)
+    name = call.function.name
+    return PendingCall(call.id, name, _plain_arguments(call) or {}, tools.runnable.get(name), turn)
 
 
 _CUT_OFF = "the reply ended inside this call, at the token limit or by a filter; its arguments are incomplete"
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def with_approved_arguments(checked: CheckedCall, approval: Approval) -> CheckedCall:

@@ -11,17 +11,18 @@ from typing import Any, cast
 
 from .._async import Interruptible
 from .._boundary import iteration_error
-from ..errors import ClientClosedError, CompletionError, ReplyError, ReplyValidationError
+from ..errors import ClientClosedError, CompletionError, ReplyError
 from ..records import ChatCompletion, ChatRequest, Message, ToolCall
 from ..run_errors import ToolRunError
 from ..streaming import CompletionStream
 from ..streaming.passed_on import refuse_restarts
 from ..structured import ParsedCompletion
 from .approvals import PendingCall
-from .call_checks import cut_call_ids, cut_outcome, is_cut, pending_call
+from .call_checks import cut_call_ids, cut_outcome, pending_call
 from .call_outcome import ToolOutcome
 from .event_queue import EventQueue
 from .events import CallFinished, RunFinished, ToolEvent, TurnFinished
+from .open_turn import OpenTurn
 from .run_client import RunClient
 from .run_limits import RunLimits
 from .run_outcomes import RunOutcome, RunStatus, Turn
@@ -65,18 +66,9 @@ class RunDriver:
         """What a reader waits for, so that `close` can end it."""
         self._error: BaseException | None = None
         self._is_closed = False
-        # --- the turn that goes on ---
-        self._reply: ChatCompletion | None = None
-        self._reply_at = 0
-        """Index of its message."""
-        self._results: TurnResults | None = None
-        """The calls of the reply that have no result; None where there are none."""
-        self._calls: list[ToolCall] = []
-        """The same, without those by which the model gives a typed answer."""
-        self._given: list[int] = []
-        """Indexes of the calls by which the model gives a typed answer."""
-        self._read: ParsedCompletion[Any] | ReplyValidationError | None = None
-        """What such an answer is."""
+        # --- turns ---
+        self._turn: OpenTurn | None = None
+        """The turn that goes on, or the last one; None before the first reply."""
         self._is_first = True
         self._is_last = False
         """Whether the model may call no tools any more, because there are no turns left."""
@@ -121,7 +113,7 @@ class RunDriver:
                 self._fail(iteration_error(error))
                 await self._stop()
             except Exception as error:  # noqa: BLE001 (raised again, after the events before it, and to each reader)
-                if self._is_last and self._requests.give_choice_up(error):
+                if self._is_last and self._requests.allow_calls_after(error):
                     self._step = self._ask
                     continue
                 self.limits.explain(error)
@@ -161,13 +153,12 @@ class RunDriver:
             await self._client.check(request, stream=self.is_live)
         self._check_open()
         self._is_first = False
-        self._reply = stored_reply(results.message, self.model)
-        self._set_calls(results)
-        self._begin_calls()
+        reply = stored_reply(results.message, self.model)
+        self._begin_calls(self._open_turn(reply, len(self.messages), results))
 
     async def _ask(self) -> None:
-        if self._reply is not None and self.limits.check_budget(self._reply):
-            self._finish("budget")
+        if self._turn is not None and self.limits.ends_by_budget(self._turn.reply):
+            self._finish("budget", self._turn.reply)
             return
         left = self.limits.time_left()
         request = self._requests.next(self.messages, is_first=self._is_first, has_to_answer=self._is_last)
@@ -213,91 +204,74 @@ class RunDriver:
         """Takes the reply of a turn, and decides what comes next."""
         self.limits.add_reply(reply)
         self._requests.preferred_target = reply.info.target or self._requests.preferred_target
-        self._reply, self._reply_at = reply, len(self.messages)
+        reply_at = len(self.messages)
         if reply.choices:
             self.messages.append(reply.message)
         results = self._transcript.restore_open_turn()
-        self._set_calls(results)
+        turn = self._open_turn(reply, reply_at, results)
         if results is not None:
             reply.info.warnings.extend(results.warnings)
-        self.limits.add_calls(is_cut=bool(self._calls) and is_cut(reply))
-        if self._calls and not self._given and not self.limits.allows_turns:
-            self._end_without_turns()
-        elif self._calls and self.limits.is_cut_again:
-            self._leave_open("tool_failures")
-        elif self._calls:
-            self._begin_calls()
-        elif reply.choices and reply.choices[0].paused and not self._given:
-            self._close_turn([])
+        self.limits.add_calls(is_cut=bool(turn.calls) and turn.is_cut)
+        if turn.calls and not turn.gives_answer and not self.limits.allows_turns:
+            self._end_without_turns(turn)
+        elif turn.calls and self.limits.is_cut_again:
+            self._leave_open(turn, "tool_failures")
+        elif turn.calls:
+            self._begin_calls(turn)
+        elif reply.choices and reply.choices[0].paused and not turn.gives_answer:
+            self._close_turn(turn, [])
             if self.limits.allows_turns:
                 self._step = self._ask
             else:
-                self._finish("max_turns")
+                self._finish("max_turns", reply)
         else:
-            self._close_turn([])
-            self._conclude()
+            self._close_turn(turn, [])
+            self._conclude(turn)
 
-    def _set_calls(self, results: TurnResults | None) -> None:
-        """Sets the calls of a turn; a typed answer among them is read, and the model gets whether it fits."""
-        answer, self._results, self._given = self._answer, results, []
-        self._calls = [] if results is None else [results.calls[index] for index in results.unanswered]
-        if answer is None or results is None or self._reply is None:
-            return
-        self._given = [index for index, call in enumerate(results.calls) if answer.is_answer(call)]
-        if not self._given:
-            return
-        self._calls = [call for call in self._calls if not answer.is_answer(call)]
-        self._read = answer.try_read(self._reply)
-        for index in self._given:
-            if index in results.unanswered:
-                results.add(index, answer.outcome(results.calls[index], self._read))
+    def _open_turn(self, reply: ChatCompletion, reply_at: int, results: TurnResults | None) -> OpenTurn:
+        self._turn = OpenTurn(reply, reply_at, results, self._answer)
+        return self._turn
 
-    def _end_without_turns(self) -> None:
+    def _end_without_turns(self, turn: OpenTurn) -> None:
         """Ends the last turn that `max_turns` allows: its calls stay open, or the model is asked for its answer."""
         if self._is_last or not self._settings.final_answer:
-            self._leave_open("max_turns")
+            self._leave_open(turn, "max_turns")
             return
         error = ToolRunError("not run: max_turns was reached", status="max_turns")
-        outcomes = self._refuse(lambda call: error_outcome(call, _NO_TURNS_LEFT, error))
-        self._close_turn(outcomes)
+        outcomes = self._refuse(turn, lambda call: error_outcome(call, _NO_TURNS_LEFT, error))
+        self._close_turn(turn, outcomes)
         self._is_last, self._step = True, self._ask
 
-    def _leave_open(self, status: RunStatus) -> None:
-        """Ends the run with open calls. One in which the reply ended is none that a new run could execute."""
-        cut_ids = cut_call_ids(self._calls) if is_cut(self._reply) else set[str]()
-        cut = self._refuse(lambda call: cut_outcome(call) if call.id in cut_ids else None)
-        turn = self._close_turn(cut)
-        refused = {outcome.call.id for outcome in turn.outcomes}
-        pending = [pending_call(call, self._tools, turn.index) for call in self._calls if call.id not in refused]
-        self._finish(status, pending)
+    def _leave_open(self, turn: OpenTurn, status: RunStatus) -> None:
+        """Ends the run with open calls. A call that may be cut is refused: a new run could not tell that it is cut."""
+        cut_ids = cut_call_ids(turn.calls) if turn.is_cut else set[str]()
+        refused = self._refuse(turn, lambda call: cut_outcome(call) if call.id in cut_ids else None)
+        index = self._close_turn(turn, refused).index
+        refused_ids = {outcome.call.id for outcome in refused}
+        pending = [pending_call(call, self._tools, index) for call in turn.calls if call.id not in refused_ids]
+        self._finish(status, turn.reply, pending)
 
-    def _refuse(self, outcome_of: Callable[[ToolCall], ToolOutcome | None]) -> list[ToolOutcome]:
+    def _refuse(self, turn: OpenTurn, outcome_of: Callable[[ToolCall], ToolOutcome | None]) -> list[ToolOutcome]:
         """Answers open calls without running them; those whose outcome is None stay open."""
-        results, outcomes = self._results, list[ToolOutcome]()
-        assert results is not None, "there are calls"
-        for index in results.unanswered:
-            outcome = outcome_of(results.calls[index])
-            if outcome is not None:
-                results.add(index, outcome)
-                outcomes.append(outcome)
-                self._events.add(CallFinished(outcome.call, outcome, len(self.turns)))
+        outcomes = turn.refuse(outcome_of)
+        for outcome in outcomes:
+            self._events.add(CallFinished(outcome.call, outcome, len(self.turns)))
         return outcomes
 
     # --- the calls of a turn ---
 
-    def _begin_calls(self) -> None:
-        """Checks the calls at once: the messages, from which runs resume, do not have whether the reply ended early."""
-        results = self._results
-        assert results is not None, "there are calls"
+    def _begin_calls(self, turn: OpenTurn) -> None:
+        """Checks the calls at once: a run that is resumed finds only messages, which do not say that a call is cut."""
+        assert turn.results is not None, "there are calls"
         self._client.track_run(self)
         self._step = self._answer_calls
         self._running = TurnCalls(
-            results,
+            turn.results,
             tools=self._tools,
             settings=self._settings,
             turn=len(self.turns),
             emit=self._events.add,
-            cut=is_cut(self._reply),
+            cut=turn.is_cut,
             in_order=self._requests.in_order,
             limits=self.limits,
             threads=self._client.threads,
@@ -305,58 +279,55 @@ class RunDriver:
 
     def _end_turn(self, answers: TurnCalls) -> None:
         """Ends a turn whose calls were answered, and decides what comes next."""
-        turn = self._close_turn(answers.outcomes)
+        open_turn = self._turn
+        assert open_turn is not None, "its calls were answered"
+        turn = self._close_turn(open_turn, answers.outcomes)
         self.limits.add_outcomes(answers.outcomes)
         if answers.pending:
-            self._finish("paused" if answers.is_paused else "stopped", answers.pending)
-        elif self._given:
-            self._conclude()
+            self._finish("paused" if answers.is_paused else "stopped", turn.reply, answers.pending)
+        elif open_turn.gives_answer:
+            self._conclude(open_turn)
         elif self.limits.only_failures:
-            self._finish("tool_failures")
+            self._finish("tool_failures", turn.reply)
         elif self.limits.stops_after(turn):
-            self._finish("stopped")
+            self._finish("stopped", turn.reply)
         else:
             self._step = self._ask
 
-    def _close_turn(self, outcomes: list[ToolOutcome]) -> Turn:
-        assert self._reply is not None, "a turn has a reply"
-        turn = Turn(len(self.turns), self._reply, self._calls, outcomes)
+    def _close_turn(self, open_turn: OpenTurn, outcomes: list[ToolOutcome]) -> Turn:
+        turn = Turn(len(self.turns), open_turn.reply, open_turn.calls, outcomes)
         self.turns.append(turn)
         self._events.add(TurnFinished(turn, turn.index))
         return turn
 
     # --- the end ---
 
-    def _conclude(self) -> None:
+    def _conclude(self, turn: OpenTurn) -> None:
         """Finishes with the reply, or asks again where it is no value of the type that was asked for."""
-        answer, reply = self._answer, self._reply
+        answer, reply = self._answer, turn.reply
         if answer is None:
-            self._finish("finished")
+            self._finish("finished", reply)
             return
-        assert reply is not None, "a run ends after a reply"
-        read = self._read if self._given else answer.try_read(reply)
+        read = answer.try_read(reply) if turn.read is None else turn.read
         if isinstance(read, ParsedCompletion):
             read.info.reasks = self._reasks
-            self._reply = read
-            self._finish("finished")
+            self._finish("finished", read)
             return
-        assert read is not None, "an answer was read"
-        if reply.info.cached and not self._calls and self._client.may_refresh:
+        if reply.info.cached and not turn.calls and self._client.may_refresh:
             # The answer was in a cache, so the same request is sent once more, past the cache: it counts as no re-ask.
-            del self.messages[self._reply_at :]
+            del self.messages[turn.reply_at :]
             self._is_refresh, self._step = True, self._ask
             return
-        if not self._given:
+        if not turn.gives_answer:
             self.messages.append(answer.problem(read))
         if self._reasks == answer.max_reasks:
             raise read
         self._reasks += 1
         self._step = self._ask
 
-    def _finish(self, status: RunStatus, pending: Sequence[PendingCall] = ()) -> None:
-        assert self._reply is not None, "a run ends after a reply"
+    def _finish(self, status: RunStatus, reply: ChatCompletion, pending: Sequence[PendingCall] = ()) -> None:
         self.pending = list(pending)
-        self.outcome = RunOutcome(self._reply, status, self.messages, self.turns, self.limits.usage, self.pending)
+        self.outcome = RunOutcome(reply, status, self.messages, self.turns, self.limits.usage, self.pending)
         self._step = None
         self._events.add(RunFinished(self.outcome, len(self.turns) - 1))
 

@@ -95,7 +95,7 @@ class RunLimits:
         known = [usage for usage in self._usages if usage is not None]
         return Usage.total_of(known) if len(known) == len(self._usages) else None
 
-    def check_budget(self, reply: ChatCompletion) -> bool:
+    def ends_by_budget(self, reply: ChatCompletion) -> bool:
         """Whether the budget is spent, or what was used is not known; that is logged and noted in `reply`."""
         budget = self._settings.budget
         if budget is None:
@@ -161,7 +161,7 @@ def _has_failed(outcome: ToolOutcome) -> bool:
 
 
 def _measured(budget: Budget, used: Usage) -> list[tuple[float, float | None, str]]:
-    """The limits of a budget that replies have to say something of: limit, what was used, and what it is."""
+    """The limits of a budget that need the usage of replies: limit, what was used, and what it is."""
     limits = (
         (budget.total_tokens, used.total_tokens, "how many tokens it used"),
         (budget.cost, used.cost, "what it cost"),

@@ -25,9 +25,9 @@ RunStatus: TypeAlias = Literal["finished", "max_turns", "stopped", "budget", "pa
 """How a run ended.
 
 * "finished": the model has answered.
-* "max_turns": the calls of the last turn that was allowed are open.
+* "max_turns": the last turn that was allowed left calls open, or its reply was only paused by the provider.
 * "stopped": `stop_when` was True, or the caller has to answer a call.
-* "budget": it is spent, or what was used is not known.
+* "budget": the budget is spent, or a reply did not report what it used.
 * "paused": a call waits for an approval.
 * "tool_failures": all calls of three turns in a row failed, or two replies in a row were cut inside a call. A call that
   was denied has not failed.

@@ -54,7 +54,7 @@ class RunRequests:
         request.cache_given(params)
         return request
 
-    def give_choice_up(self, error: Exception) -> bool:
+    def allow_calls_after(self, error: Exception) -> bool:
         """Whether the request of the last answer failed because calls cannot be forbidden; the next one allows them.
 
         The provider refuses the choice, and the tools of earlier turns have to be sent. That no calls are left, the

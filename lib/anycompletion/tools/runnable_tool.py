@@ -17,10 +17,8 @@ from .function_hints import check_function, function_doc, function_name
 from .function_schema import FunctionSchema
 from .given_schema import SchemaReader, checked_schema
 from .keyword_checks import flag_problem, seconds_problem
-from .running_call import MAX_RESULT_CHARS, error_outcome, run_call
+from .running_call import MAX_RESULT_CHARS, arguments_or_outcome, run_call, unknown_tool_outcome
 from .tool_context import ToolContext
-from .tool_errors import ArgumentMismatch
-from .tool_results import invalid_arguments, unknown_tool
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec as ParamSpecWithDefault
@@ -124,11 +122,10 @@ class RunnableTool(Generic[P, R]):
             ClientClosedError: the function made a call with a client that was closed.
         """
         if call.function.name != self.name:
-            return error_outcome(call, unknown_tool([self.name]), LookupError("no such tool"))
-        try:
-            arguments = self.read_arguments(call.function.arguments)
-        except ArgumentMismatch as error:
-            return error_outcome(call, invalid_arguments(error), error)
+            return unknown_tool_outcome(call, [self.name])
+        arguments = arguments_or_outcome(call, self.read_arguments)
+        if not isinstance(arguments, ParsedArguments):
+            return arguments
         return await run_call(
             self,
             call,

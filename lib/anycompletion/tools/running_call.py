@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from logging import DEBUG, WARNING
 from typing import Any, Protocol, cast
 
@@ -15,11 +15,20 @@ from ..codecs import json
 from ..errors import ClientClosedError
 from ..logs import log_tool_event
 from ..records import Content, ToolCall
-from .argument_reading import ParsedArguments
+from .argument_reading import ArgumentReader, ParsedArguments
 from .call_outcome import ToolOutcome
 from .tool_context import ToolContext
-from .tool_errors import CallError, CallTimeout, ToolError
-from .tool_results import failed, result_content, sendable_text, text_length, timed_out, too_long
+from .tool_errors import ArgumentMismatch, CallError, CallTimeout, ToolError
+from .tool_results import (
+    failed,
+    invalid_arguments,
+    result_content,
+    sendable_text,
+    text_length,
+    timed_out,
+    too_long,
+    unknown_tool,
+)
 from .tool_threads import ThreadCall
 
 
@@ -58,6 +67,19 @@ def error_outcome(
 ) -> ToolOutcome:
     """The outcome of a call that failed; `content` is what the model gets."""
     return ToolOutcome(call, sendable_text(json.dumps(content).decode()), error, elapsed)
+
+
+def unknown_tool_outcome(call: ToolCall, names: Iterable[str]) -> ToolOutcome:
+    """The outcome of a call of a tool that there is not; `names` are those that there are."""
+    return error_outcome(call, unknown_tool(names), CallError("there is no tool of this name"))
+
+
+def arguments_or_outcome(call: ToolCall, read: ArgumentReader) -> ParsedArguments | ToolOutcome:
+    """The arguments of a call, or an outcome with the reason why they do not fit."""
+    try:
+        return read(call.function.arguments)
+    except ArgumentMismatch as mismatch:
+        return error_outcome(call, invalid_arguments(mismatch), mismatch)
 
 
 class RunningCall:

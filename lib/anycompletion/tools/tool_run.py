@@ -149,7 +149,7 @@ class ToolRun(Generic[T_co]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Ends what goes on: closes the request, and cancels the tools and waits for them; no more after the end."""
+        """Ends what goes on: closes the request, cancels the tools and waits for them; does nothing after the end."""
         await self._driver.aclose()
 
     def __del__(self) -> None:

@@ -179,7 +179,7 @@ class TurnCalls:
             case Approval():
                 self._ready.append((index, with_approved_arguments(checked, decision)))
             case None:
-                self.pending.append(pending_call(checked.call, self._tools, self._turn))
+                self.pending.append(checked.pending(self._turn))
             case _:
                 raise InvalidRequestError(
                     f"approve: expected True, False, a text, an Approval or None, found {type(decision).__name__}",
@@ -190,7 +190,7 @@ class TurnCalls:
         approve, left = self._settings.approve, self._limits.time_left()
         if approve is None:
             return None
-        decision = call_plainly(approve, pending_call(checked.call, self._tools, self._turn))
+        decision = call_plainly(approve, checked.pending(self._turn))
         if not inspect.isawaitable(decision):
             return decision
         limit = asyncio.timeout(left)
