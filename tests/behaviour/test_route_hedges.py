@@ -10,17 +10,22 @@ import pytest
 from anycompletion import (
     AllTargetsFailedError,
     AsyncCompletion,
+    AudioPart,
     BadRequestError,
     ChatCompletion,
     ChatRequest,
+    InputAudio,
     InternalServerError,
     InvalidRequestError,
+    TextPart,
+    UserMessage,
 )
-from anycompletion.routing import CircuitBreaker, Route
+from anycompletion.routing import CircuitBreaker, Route, RouteTarget
 from anycompletion.testing import FakeProvider
 from support.virtual_clock import run
 
-TARGETS = ["openai/gpt-4o", "groq/llama"]
+GROQ = "groq/llama"
+TARGETS = ["openai/gpt-4o", GROQ]
 FORMS = pytest.mark.parametrize("stream", [False, True])
 
 
@@ -179,7 +184,75 @@ def test_hedges_are_a_share_of_the_calls() -> None:
             for _ in range(200):
                 await race.ask()
             assert race.asked[0] == 200
-            assert race.asked[1] <= 10 + 0.1 * 200
+            assert 28 <= race.asked[1] <= 10 + 0.1 * 200
+
+    run(check())
+
+
+def test_a_share_of_zero_allows_no_hedge() -> None:
+    """Someone who turned hedges off would pay for ten."""
+
+    async def check() -> None:
+        async with Race(slow=3, hedge_share=0) as race:
+            for _ in range(20):
+                await race.ask()
+            assert race.asked == (20, 0)
+
+    run(check())
+
+
+def test_quiet_calls_save_up_ten_hedges_at_most() -> None:
+    """After a quiet day, an outage would double the load of the other targets for hours."""
+    seconds = [0.0]
+
+    async def answer(request: ChatRequest) -> str:
+        await asyncio.sleep(seconds[0])
+        return "slow"
+
+    async def check() -> None:
+        async with Race(slow=0, first=answer, hedge_share=0.5) as race:
+            for _ in range(100):
+                await race.ask()
+            assert race.asked == (100, 0)
+            seconds[0] = 3.0
+            for _ in range(40):
+                await race.ask()
+            assert 10 <= race.asked[1] <= 10 + 0.5 * 40
+
+    run(check())
+
+
+AUDIO = [UserMessage([TextPart("Listen:"), AudioPart(InputAudio("AAAA", "wav"))])]
+
+
+def test_a_target_that_cannot_take_the_call_costs_no_hedge() -> None:
+    """Calls would wait for the slow target, and the hedges of others would be used up, although a third is free."""
+
+    async def check() -> None:
+        slow = FakeProvider(slowly, name="openai", latency=5)
+        text_only = FakeProvider(quickly, name="cohere")
+        free = FakeProvider(quickly, name="groq")
+        routes = {"r": Route(["openai/gpt-4o", "cohere/command-a", "groq/llama"], hedge_after=1)}
+        async with AsyncCompletion(providers=[slow, text_only, free], routes=routes) as client:
+            for _ in range(10):  # as many as the budget has
+                reply = await client.create("r", AUDIO)
+                assert (reply.text, [each.target for each in reply.info.tried]) == ("fast", ["openai/gpt-4o", GROQ])
+                assert any("passed over" in text for text in reply.info.warnings)
+            assert len(text_only.requests) == 0
+
+    run(check())
+
+
+def test_calls_that_no_other_target_can_take_use_up_no_hedges() -> None:
+    """Calls that cannot be hedged would take the hedges of those that can."""
+
+    async def check() -> None:
+        slow, text_only = FakeProvider(slowly, name="openai", latency=5), FakeProvider(quickly, name="cohere")
+        routes = {"r": Route(["openai/gpt-4o", "cohere/command-a"], hedge_after=1, hedge_share=0.01)}
+        async with AsyncCompletion(providers=[slow, text_only], routes=routes) as client:
+            for _ in range(15):
+                assert (await client.create("r", AUDIO)).text == "slow"
+            assert (await client.create("r", "Hello!")).text == "fast"
 
     run(check())
 
@@ -193,6 +266,75 @@ def test_a_hedge_is_one_of_the_requests_of_the_call() -> None:
             with pytest.raises(AllTargetsFailedError):
                 await race.ask(max_retries=0)
             assert race.asked == (1, 1)
+
+    run(check())
+
+
+def test_the_last_request_of_a_call_is_not_hedged() -> None:
+    """A call that has one request left would send two."""
+
+    async def check() -> None:
+        fakes = [FakeProvider(down, name="openai"), FakeProvider(down, name="mistral")]
+        fakes.append(FakeProvider(slowly, name="groq", latency=3))
+        route = Route(["openai/gpt-4o", "mistral/m", GROQ], hedge_after=1, breaker=None)
+        async with AsyncCompletion(providers=fakes, routes={"r": route}, max_retries=0) as client:
+            reply = await client.create("r", "Hello!")
+            assert (reply.text, reply.info.attempts) == ("slow", 3)
+            assert [len(fake.requests) for fake in fakes] == [1, 1, 1]
+
+    run(check())
+
+
+def test_a_provider_that_may_work_twice_is_not_hedged() -> None:
+    """A prediction that runs to its end all the same would be paid for beside the answer."""
+
+    async def check() -> None:
+        fakes = [FakeProvider(slowly, name="replicate", latency=3), FakeProvider(quickly, name="groq")]
+        route = Route(["replicate/meta/llama", GROQ], hedge_after=1)
+        async with AsyncCompletion(providers=fakes, routes={"r": route}) as client:
+            assert (await client.create("r", "Hello!")).text == "slow"
+            assert [len(fake.requests) for fake in fakes] == [1, 0]
+
+    run(check())
+
+
+def test_a_hedge_probes_no_open_circuit() -> None:
+    """A target that is known to fail would be asked beside one that is only slow."""
+
+    async def check() -> None:
+        fakes = [FakeProvider(slowly, name="openai", latency=3), FakeProvider(down, name="groq")]
+        breaker = CircuitBreaker(failures=1, seconds=1000)
+        routes = {"pair": Route(TARGETS, hedge_after=1, breaker=breaker), "last": Route([GROQ], breaker=breaker)}
+        async with AsyncCompletion(providers=fakes, routes=routes, max_retries=0) as client:
+            assert isinstance((await client.attempt("last", "Hello!")).error, InternalServerError)
+            assert (await client.create("pair", "Hello!")).text == "slow"
+            assert [len(fake.requests) for fake in fakes] == [1, 1]
+
+    run(check())
+
+
+def test_a_call_whose_time_is_almost_over_is_not_hedged() -> None:
+    """A request would be paid for that cannot be answered in time."""
+
+    async def check() -> None:
+        async with Race(slow=2.2, hedge_after=1.9) as race:
+            assert (await race.ask(timeout=2.4)).text == "slow"
+            assert race.asked == (1, 0)
+
+    run(check())
+
+
+def test_a_hedge_goes_to_a_target_of_its_own() -> None:
+    """The slow model itself would be asked a second time, under another name of the route."""
+
+    async def check() -> None:
+        fakes = [FakeProvider(slowly, name="openai", latency=3), FakeProvider(quickly, name="groq")]
+        again = RouteTarget("openai/gpt-4o", name="again", params={"temperature": 0})
+        async with AsyncCompletion(
+            providers=fakes, routes={"r": Route(["openai/gpt-4o", again, GROQ], hedge_after=1)}
+        ) as client:
+            reply = await client.create("r", "Hello!")
+            assert (reply.text, [each.target for each in reply.info.tried]) == ("fast", ["openai/gpt-4o", GROQ])
 
     run(check())
 

@@ -10,21 +10,30 @@ _MOST_HEDGES = 10.0
 
 
 class HedgeBudget:
-    """A budget that bounds hedges to a share of the calls: each call adds to it, each hedge takes one."""
+    """A budget that bounds hedges to a share of the calls: each call adds to it, each hedge takes one.
+
+    It begins full, except for a share of 0, which allows none.
+    """
 
     __slots__ = ("_share", "_tokens")
 
     def __init__(self, share: float) -> None:
         self._share = share
-        self._tokens = _MOST_HEDGES
+        self._tokens = _MOST_HEDGES if share else 0.0
 
     def deposit(self) -> None:
         """Counts one call."""
         self._tokens = min(self._tokens + self._share, _MOST_HEDGES)
 
-    def spend(self) -> bool:
-        """Takes one hedge; False where there is none."""
-        if self._tokens < 1.0:
-            return False
+    @property
+    def allows_hedge(self) -> bool:
+        """Whether there is a hedge to take."""
+        return self._tokens >= 1.0
+
+    def spend(self) -> None:
+        """Takes one hedge."""
         self._tokens -= 1.0
-        return True
+
+    def refund(self) -> None:
+        """Gives a hedge back that was not sent."""
+        self._tokens += 1.0

@@ -38,6 +38,14 @@ class _Race:
     def begin(self, visit: Visit, answer: Coroutine[Any, Any, Any]) -> None:
         self.visits[asyncio.get_running_loop().create_task(answer)] = visit
 
+    def begin_hedge(
+        self, call: HedgedCall, first: Visit, answer_of: Callable[[Visit], Coroutine[Any, Any, Any]]
+    ) -> None:
+        """Begins a visit to another target than that of `first`, if one may begin now."""
+        second = call.begin_hedge(first)
+        if second is not None:
+            self.begin(second, answer_of(second))
+
     async def end(self) -> None:
         """Closes the visits that are left, and waits until they are."""
         for task, visit in self.visits.items():
@@ -70,9 +78,8 @@ async def first_answer(
     try:
         race.begin(first, answer_of(first))
         done, _ = await asyncio.wait(race.visits, timeout=delay)
-        second = None if done else call.begin_hedge(first)
-        if second is not None:
-            race.begin(second, answer_of(second))
+        if not done:
+            race.begin_hedge(call, first, answer_of)
         while True:
             done, _ = await asyncio.wait(race.visits, return_when=asyncio.FIRST_COMPLETED)
             task = done.pop()
@@ -89,5 +96,7 @@ async def first_answer(
             final = call.fail(visit, error)
             if final is not None:
                 raise final
+            if visit.is_unsent_hedge:
+                race.begin_hedge(call, first, answer_of)
     finally:
         await race.end()

@@ -253,7 +253,7 @@ class Route(Declaration):
     """Seconds without an answer, or without the first content of a stream, after which the next target is asked as well
     and the first good answer wins. It counts as one of the call's requests; the other one may be billed, too."""
     hedge_share: float = attrs.field(default=0.05, validator=_check_share)
-    """Share of the calls that may do so."""
+    """Share of the calls that may do so, from 0 (none) to 1; after a quiet time, up to 10 may at once."""
     restart_streams: bool = attrs.field(default=False, validator=_check_flag)
     """Whether a stream that is cut off after its first content begins anew at the next target. Its reader then gets the
     beginning of a reply a second time, of which `CompletionStream.on_restart` informs, and `snapshot` begins empty. It

@@ -161,11 +161,11 @@ class RoutedCall:
                 self._encoded = (planned, encoded)
                 return planned
 
-    def _next_step(self, now: float) -> NextStep:
-        """What the call does next."""
-        return self._step_among(self._candidates(), now)
-
-    def _step_among(self, targets: tuple[PlannedTarget, ...], now: float) -> NextStep:
+    def _next_step(self, now: float, hedged: Visit | None = None) -> NextStep:
+        """What the call does next; or what a hedge does, at another target than that of the visit that is `hedged`."""
+        targets = self._candidates()
+        if hedged is not None:
+            targets = tuple(each for each in targets if each.health is not hedged.planned.health)
         return choose(
             targets,
             now,
@@ -284,8 +284,7 @@ class RoutedCall:
         now = asyncio.get_running_loop().time()
         visit.succeed(now, is_whole=is_whole)
         target = visit.planned.target
-        elapsed = now - visit.began
-        tried = Tried(target.name, info.provider, info.model, None, elapsed, info.attempts, visit.is_hedge)
+        tried = Tried(target.name, info.provider, info.model, None, now - visit.began, info.attempts, visit.is_hedge)
         info.route, info.target, info.tried = self.route.name, target.name, (*self._visits.tried, tried)
         if self._visits.attempts or self._visits.warnings:
             visit.earlier_attempts = self._visits.attempts
@@ -305,6 +304,8 @@ class RoutedCall:
         now = asyncio.get_running_loop().time()
         # The time that a batch's item queued does not count.
         self.time.started = max(self.time.started, visit.calls[0].started)
+        if visit.is_unsent_hedge:
+            self.route.hedges.refund()
         try:
             return self._after(visit, error, now)
         finally:
@@ -357,18 +358,19 @@ class RoutedCall:
 
     def begin_hedge(self, first: Visit) -> Visit | None:
         """A visit to another target than that of `first`, if one can begin at once and the budget allows it."""
-        now, left = asyncio.get_running_loop().time(), self._candidates()
-        if not self._may_begin(self.time.left(now)):
+        now, hedges = asyncio.get_running_loop().time(), self.route.hedges
+        if not hedges.allows_hedge or not self._may_begin(self.time.left(now)):
             return None
-        others = tuple(each for each in left if each.health is not first.planned.health)
-        step = self._step_among(others, now)
-        planned = step.planned
-        if planned is None or step.wait or planned.health.blocked_until or not self.route.hedges.spend():
-            return None
-        visit = self._begin(planned, now)
-        if visit is not None:
-            visit.is_hedge = True
-        return visit
+        while True:
+            step = self._next_step(now, first)
+            planned = step.planned
+            if planned is None or step.wait or planned.health.blocked_until:
+                return None
+            visit = self._begin(planned, now)
+            if visit is not None:
+                hedges.spend()
+                visit.is_hedge = True
+                return visit
 
     def give_up(self, visit: Visit) -> None:
         """Records a visit that is closed because another one was answered."""

@@ -55,6 +55,11 @@ class Visit:
         return sum(call.info.attempts for call in self.calls) - self.earlier_attempts
 
     @property
+    def is_unsent_hedge(self) -> bool:
+        """Whether it is a hedge whose target could not be asked."""
+        return self.is_hedge and not self.attempts
+
+    @property
     def requests(self) -> int:
         """Requests that count for the call: at least one, and branches, whose requests are made together, as one."""
         first, *others = [call.info.attempts for call in self.calls]
