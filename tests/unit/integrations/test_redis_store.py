@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ClientClosedError, ConfigurationError, InvalidRequestError
+from anycompletion import AsyncCompletion, ClientClosedError, ConfigurationError, InvalidRequestError, RateLimit
 from anycompletion.caching import cached
 from anycompletion.testing import FakeProvider
 
 pytest.importorskip("redis", reason="the extra redis is not installed")
-from anycompletion.integrations.redis import RedisStore
+pytest.importorskip("throttled", reason="the extra redis is not installed")
+from redis.asyncio import Redis
+
+from anycompletion.integrations.redis import RedisHealth, RedisRateLimiter, RedisStore
 from support.redis_server import RedisServer, requires_redis
 
 PASSWORD = "canary-password-1f8e"
@@ -72,6 +75,26 @@ async def test_a_namespace_is_cleared_alone(store: RedisStore, redis: RedisServe
         assert (await store.clear("*"), await store.clear("[ab]"), await store.clear("é")) == (1, 1, 1)
         assert await store.clear() == 4
         assert await other.get("a:1") == b"y"
+
+
+@with_server
+async def test_clearing_leaves_what_else_is_shared(redis: RedisServer) -> None:
+    """Clearing the replies would forget which targets fail, and let all processes send more than their limits."""
+    limits = {"openai": RateLimit(requests_per_minute=60)}
+    async with (
+        RedisStore(redis.url, timeout=5) as store,
+        RedisHealth(redis.url) as health,
+        RedisRateLimiter(limits, url=redis.url) as limiter,
+        Redis.from_url(redis.url) as client,
+    ):
+        await store.set(":1", b"x", None)
+        health.publish("0123456789abcdef0123456789abcdef", 60)
+        await health.aclose()
+        await limiter.acquire("openai/gpt-4o", requests=1, tokens=1)
+        before: set[bytes] = set(await client.keys("*"))
+        assert await store.clear() == 1
+        after: set[bytes] = set(await client.keys("*"))
+        assert (len(before - after), len(after)) == (1, 2)
 
 
 @with_server

@@ -43,7 +43,7 @@ class RedisHealth:
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes it. Default: the environment's ``REDIS_URL``.
-        prefix: of the key in Redis. Default ``anycompletion:``.
+        prefix: of the key in Redis. Default ``anycompletion:health:``.
         timeout: seconds for Redis to answer; no call waits for it. Default 1.
 
     A target whose circuit opens in one process is passed by in all others within about a second, and each of them
@@ -60,7 +60,7 @@ class RedisHealth:
     """
 
     @hides_frames  # a URL may contain a password
-    def __init__(self, url: str | None = None, *, prefix: str = "anycompletion:", timeout: float = 1.0) -> None:
+    def __init__(self, url: str | None = None, *, prefix: str = "anycompletion:health:", timeout: float = 1.0) -> None:
         found = url or os.environ.get("REDIS_URL")
         if not found:
             raise ConfigurationError("no Redis to share the health of targets: set REDIS_URL, or pass url=")

@@ -23,7 +23,8 @@ class RedisStore(CacheStore):
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes it.
-        prefix: of the keys in Redis. Default ``anycompletion:``.
+        prefix: of the keys in Redis. Default ``anycompletion:replies:``; `clear` removes all keys that begin
+            with it, so that nothing else may.
         timeout: seconds for Redis to answer; after that, a reply counts as not stored. Default 0.25.
 
     Redis itself drops what it has no memory for, as its ``maxmemory-policy`` has it. A store belongs to one event
@@ -35,7 +36,7 @@ class RedisStore(CacheStore):
     """
 
     @hides_frames  # a URL may contain a password
-    def __init__(self, url: str, *, prefix: str = "anycompletion:", timeout: float = 0.25) -> None:
+    def __init__(self, url: str, *, prefix: str = "anycompletion:replies:", timeout: float = 0.25) -> None:
         self._prefix = prefix
         self._connection = RedisConnection("RedisStore", url, timeout)
 
