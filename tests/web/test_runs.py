@@ -21,8 +21,12 @@ from anycompletion import (
     ChatCompletionChunk,
     ChunkChoice,
     Delta,
+    ImagePart,
+    ImageUrl,
     InvalidRequestError,
+    Part,
     RateLimitError,
+    TextPart,
     ToolCall,
     Usage,
 )
@@ -221,6 +225,39 @@ async def test_a_run_may_end_without_choices(serve: Served, runs: FakeRuns) -> N
     assert [choice["finish_reason"] for choice in last["choices"]] == ["stop"]
 
 
+@services
+async def test_a_reply_that_stays_paused_is_marked(serve: Served) -> None:
+    """A page would take a reply that its provider only paused for a complete answer."""
+    async with (
+        SimulatorServer(reply="one two") as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as client,
+    ):
+        sim.fault = "pause-turn"
+        start = lambda: client.run_tools("anthropic/claude-sonnet-4-5", "Hello!", [weather], max_turns=1)  # noqa: E731
+        async with serve(start, tools=True) as url:
+            *_, ended, last = await relayed(url)
+    assert ended["tool_event"] == {"type": "run_finished", "turn": 0, "status": "max_turns", "pending": []}
+    assert [choice["finish_reason"] for choice in last["choices"]] == ["length"]
+
+
+@services
+async def test_a_result_with_an_image_is_relayed(serve: Served, runs: FakeRuns) -> None:
+    """A page could not show what a tool returned, or the relay would break off."""
+
+    @tool
+    async def photo() -> list[Part]:
+        """Takes a photo."""
+        return [TextPart("a cat"), ImagePart(ImageUrl("data:image/png;base64,AAAA"))]
+
+    async with serve(runs.start(tool_call("photo"), "A cat.", tools=[photo]), tools=True) as url:
+        chunks = await relayed(url)
+    (result,) = [event["content"] for chunk in chunks if "content" in (event := chunk.get("tool_event", {}))]
+    assert result == [
+        {"type": "text", "text": "a cat"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
+
+
 async def test_a_refusal_is_sent(runs: FakeRuns) -> None:
     """A page would show an empty answer where the model refused."""
     refusal = ChatCompletionChunk(choices=[ChunkChoice(0, Delta(refusal="No."))])
@@ -362,6 +399,36 @@ async def test_a_disconnect_closes_the_request(serve: Served, turn: int) -> None
                     await peer.piece()
                 peer.leave()
                 assert await sim.requests[turn].wait_closed()
+
+
+@services
+async def test_a_client_that_reads_nothing_ends_the_run(serve: Served, runs: FakeRuns) -> None:
+    """Tools would go on for a client that is connected, but reads nothing."""
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    @tool
+    async def wait() -> str:
+        """Waits."""
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return ""
+
+    @tool
+    async def large() -> str:
+        """Returns more than the buffers of a connection hold."""
+        await started.wait()
+        return "x" * 40_000_000
+
+    calls = [tool_call("wait"), tool_call("large")]
+    start = runs.start(calls, tools=[wait, large], max_result_chars=50_000_000)
+    # uvicorn takes a write of any size at once, and lets the next one, which is a ping, wait.
+    async with serve(start, tools=True, ping=0.01, write_timeout=0.3) as url, Peer(url, "/chat", {}):
+        async with asyncio.timeout(TIMEOUT):
+            await cancelled.wait()
+    assert len(runs.fake.requests) == 1
 
 
 async def test_a_run_that_is_read_in_part_can_be_relayed(runs: FakeRuns) -> None:

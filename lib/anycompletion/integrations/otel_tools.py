@@ -31,7 +31,7 @@ class ToolSpans:
     def __call__(self, event: ToolEvent) -> None:
         """Records the span of a call that has ended; ignores other events.
 
-        A span that were started at the call's start would never end where the run is cancelled.
+        A span begun at the call's start would never end if the run is cancelled.
         """
         if not isinstance(event, CallFinished):
             return

@@ -8,15 +8,25 @@ from collections import deque
 from typing import Any
 
 from .. import ChatCompletionChunk, ChunkChoice, Content, Delta, JsonObject
-from ..tools import CallFinished, CallStarted, ChunkEvent, ReasoningDelta, RunFinished, TextDelta, ToolEvent, ToolRun
+from ..tools import (
+    CallFinished,
+    CallStarted,
+    ChunkEvent,
+    ReasoningDelta,
+    RunFinished,
+    RunOutcome,
+    TextDelta,
+    ToolEvent,
+    ToolRun,
+)
 from ..tools.events import JoinedTexts
 
 
 class RunChunks:
     """The text of a tool run as chunks of one reply, with an id of its own and the model that the run was given.
 
-    The last one has the finish reason of the last turn, which is ``tool_calls`` where the run ended before the model
-    was done. Texts of two turns have an empty line between them.
+    The last one has the finish reason of the last turn, but ``length`` in place of ``stop`` where the run is not
+    finished: a reply that its provider paused has ``stop`` as well. Texts of two turns have an empty line between them.
 
     Args:
         run: not started yet.
@@ -69,8 +79,7 @@ class RunChunks:
                 pending = [{"id": each.id, "name": each.name, "arguments": each.arguments} for each in outcome.pending]
                 ended = {"status": outcome.status, "pending": pending}
                 self._add_tool_event({"type": "run_finished", "turn": turn, **ended})
-                reason = next((choice.finish_reason for choice in outcome.reply.choices), None)
-                self._add_choice(Delta(), reason or "stop")
+                self._add_choice(Delta(), _finish_reason(outcome))
             case _:
                 pass  # the end of a turn
 
@@ -84,6 +93,12 @@ class RunChunks:
 
     def _chunk(self, choices: list[ChunkChoice], extra: JsonObject | None = None) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, choices, self._created, self._run.model, extra=extra)
+
+
+def _finish_reason(outcome: RunOutcome[Any]) -> str:
+    """That of the last turn; "stop" only of a run that is finished, as readers take it for a complete answer."""
+    reason = next((choice.finish_reason for choice in outcome.reply.choices), None) or "stop"
+    return "length" if reason == "stop" and outcome.status != "finished" else reason
 
 
 def _plain(content: Content) -> object:
