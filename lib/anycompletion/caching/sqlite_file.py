@@ -32,6 +32,9 @@ CREATE INDEX IF NOT EXISTS replies_by_end ON replies (expires) WHERE expires IS 
 _BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes."""
 
+_LOCK_INTERVAL = 0.005
+"""Seconds between two attempts to lock a folder."""
+
 _WRITES_PER_SWEEP = 500
 """Writes after which what has expired, and what is too much, is removed."""
 
@@ -190,17 +193,17 @@ class SQLiteFile:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        # Made here, because SQLite would make it readable by all; its other files get the same mode.
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._inode = os.fstat(file).st_ino
-        finally:
-            os.close(file)
-        connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        self._connection = connection
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_TABLE)
+        with _locked_folder(self._path):  # if two connections prepare a new file at once, one of them fails
+            if not os.path.exists(self._path):
+                # Made here, because SQLite would make it readable by all; its other files get the same mode.
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._inode = os.stat(self._path).st_ino
+            connection = self._connection = sqlite3.connect(
+                self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_TABLE)
         return connection
 
     # --- damage ---
@@ -210,7 +213,7 @@ class SQLiteFile:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
             return False
         self.close()
-        with contextlib.suppress(FileNotFoundError), _locked(self._path):
+        with _locked_folder(self._path):
             if self._is_in_place():  # else another one has replaced it, and the new one is good
                 self._set_aside()
         return True
@@ -238,11 +241,41 @@ def _checksum(value: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Generator[None]:
-    """Has one process at a time go on with a file, where the system can."""
-    if sys.platform == "win32":
+def _locked_folder(path: str) -> Generator[None]:
+    """Lets one process, or thread, at a time work on the files of the folder, where the system has such locks.
+
+    The folder is locked and not the database: to close a file ends all locks that the process has on it, SQLite's as
+    well (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    folder = None
+    with contextlib.suppress(PermissionError):  # which may not be read; on Windows, none may
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    if folder is None:
         yield
         return
-    with open(path, "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        _lock(folder)
         yield
+    finally:
+        _unlock(folder)
+        os.close(folder)
+
+
+def _lock(folder: int) -> None:
+    """Locks a folder; not where others have it locked for too long, or where the file system has no such locks."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while sys.platform != "win32" and time.monotonic() < deadline:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(_LOCK_INTERVAL)
+        except OSError:
+            return
+
+
+def _unlock(folder: int) -> None:
+    """Ends the lock, which would last as long as a forked process has the descriptor."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_UN)

@@ -25,6 +25,9 @@ from anycompletion import ClientClosedError, InvalidRequestError
 from anycompletion.caching import SQLiteStore
 from support.store_worker import check_value, value_of
 
+if sys.platform != "win32":
+    import fcntl
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -219,6 +222,41 @@ async def test_a_changed_value_is_not_given(store: SQLiteStore, path: Path) -> N
     replace_bytes(path, b"a good answer", b"a bad, answer")
     async with SQLiteStore(path) as again:
         assert await again.get(":1") is None
+
+
+async def test_stores_that_begin_a_file_at_once_all_write(tmp_path: Path) -> None:
+    """Replies of one of several processes that start together would not be stored."""
+    for number in range(200):
+        path = tmp_path / str(number)
+        async with SQLiteStore(path) as first, SQLiteStore(path) as second, SQLiteStore(path) as third:
+            stores = (first, second, third)
+            await asyncio.gather(*(store.set(f":{key}", b"x", None) for key, store in enumerate(stores)))
+            assert await asyncio.gather(*(store.get(":2") for store in stores)) == [b"x"] * 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked")
+async def test_a_folder_that_others_have_locked_delays_a_store_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that locks the folder for an hour would stop all calls of a service for as long."""
+    monkeypatch.setattr("anycompletion.caching.sqlite_file._BUSY_TIMEOUT", 0.05)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        async with asyncio.timeout(5), SQLiteStore(tmp_path / "replies") as store:
+            await store.set(":1", b"x", None)
+            assert await store.get(":1") == b"x"
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the right to make links")
+async def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    """A cache on another disk could not be begun."""
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    async with SQLiteStore(tmp_path / "link") as store:
+        await store.set(":1", b"x", None)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
 async def test_two_stores_that_find_a_damaged_file_share_the_new_one(path: Path) -> None:
