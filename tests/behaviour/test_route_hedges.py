@@ -17,10 +17,12 @@ from anycompletion import (
     InputAudio,
     InternalServerError,
     InvalidRequestError,
+    RateLimit,
     TextPart,
     UserMessage,
 )
 from anycompletion.routing import CircuitBreaker, Route, RouteTarget
+from anycompletion.routing.hedge_budget import HedgeBudget
 from anycompletion.testing import FakeProvider
 from support.virtual_clock import run
 
@@ -241,6 +243,65 @@ def test_a_target_that_cannot_take_the_call_costs_no_hedge() -> None:
             assert len(text_only.requests) == 0
 
     run(check())
+
+
+def test_a_target_at_its_limit_is_not_hedged() -> None:
+    """A hedge would wait in a queue, and be missing later, although a third target is free."""
+
+    async def check() -> None:
+        slow, busy = FakeProvider(slowly, name="openai", latency=5), FakeProvider(slowly, name="groq", latency=200)
+        free = FakeProvider(quickly, name="mistral")
+        client = AsyncCompletion(
+            providers=[slow, busy, free],
+            limits={"groq": RateLimit(concurrency=1)},
+            routes={
+                "pair": Route(TARGETS, hedge_after=1, hedge_share=0.01),
+                "three": Route([*TARGETS, "mistral/m"], hedge_after=1, hedge_share=0.01),
+            },
+        )
+        async with client, asyncio.TaskGroup() as tasks:
+            tasks.create_task(client.create(GROQ, "Hello!"))
+            await asyncio.sleep(0.1)
+            for _ in range(15):
+                assert (await client.create("pair", "Hello!")).text == "slow"
+            assert (await client.create("three", "Hello!")).text == "fast"
+            await asyncio.sleep(200)
+            assert (await client.create("pair", "Hello!")).text == "slow"
+            assert len(busy.requests) == 2
+
+    run(check())
+
+
+def test_hedges_that_were_not_sent_are_given_back() -> None:
+    """Hedges of calls that are cancelled while a key is asked for would be missing later."""
+    given = asyncio.Event()
+
+    async def key() -> str:
+        await given.wait()
+        return "k"
+
+    async def check() -> None:
+        slow, fast = FakeProvider(slowly, name="openai", latency=5), FakeProvider(quickly, name="groq")
+        routes = {"r": Route(TARGETS, hedge_after=1, hedge_share=0.01)}
+        async with AsyncCompletion(providers=[slow, fast], api_keys={"groq": key}, routes=routes) as client:
+            for _ in range(15):
+                assert (await client.create("r", "Hello!")).text == "slow"
+            given.set()
+            assert (await client.create("r", "Hello!")).text == "fast"
+
+    run(check())
+
+
+def test_saved_hedges_are_bounded() -> None:
+    """Hedges that are given back would add up to more than ten at once."""
+    budget = HedgeBudget(1.0)
+    budget.spend()
+    budget.deposit()
+    budget.refund()
+    for _ in range(10):
+        assert budget.allows_hedge
+        budget.spend()
+    assert not budget.allows_hedge
 
 
 def test_calls_that_no_other_target_can_take_use_up_no_hedges() -> None:

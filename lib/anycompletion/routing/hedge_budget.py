@@ -36,4 +36,4 @@ class HedgeBudget:
 
     def refund(self) -> None:
         """Gives a hedge back that was not sent."""
-        self._tokens += 1.0
+        self._tokens = min(self._tokens + 1.0, _MOST_HEDGES)

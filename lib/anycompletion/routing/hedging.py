@@ -32,19 +32,18 @@ class HedgedCall(Protocol):
 class _Race:
     """The visits of one call that are under way at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: HedgedCall, answer_of: Callable[[Visit], Coroutine[Any, Any, Any]]) -> None:
+        self._call = call
+        self._answer_of = answer_of
         self.visits: dict[asyncio.Task[Any], Visit] = {}
 
-    def begin(self, visit: Visit, answer: Coroutine[Any, Any, Any]) -> None:
-        self.visits[asyncio.get_running_loop().create_task(answer)] = visit
+    def begin(self, visit: Visit | None) -> None:
+        if visit is not None:
+            self.visits[asyncio.get_running_loop().create_task(self._answer_of(visit))] = visit
 
-    def begin_hedge(
-        self, call: HedgedCall, first: Visit, answer_of: Callable[[Visit], Coroutine[Any, Any, Any]]
-    ) -> None:
+    def begin_hedge(self, first: Visit) -> None:
         """Begins a visit to another target than that of `first`, if one may begin now."""
-        second = call.begin_hedge(first)
-        if second is not None:
-            self.begin(second, answer_of(second))
+        self.begin(self._call.begin_hedge(first))
 
     async def end(self) -> None:
         """Closes the visits that are left, and waits until they are."""
@@ -74,12 +73,12 @@ async def first_answer(
     Raises:
         CompletionError: an error of one of them that is final for the call.
     """
-    race = _Race()
+    race = _Race(call, answer_of)
     try:
-        race.begin(first, answer_of(first))
+        race.begin(first)
         done, _ = await asyncio.wait(race.visits, timeout=delay)
         if not done:
-            race.begin_hedge(call, first, answer_of)
+            race.begin_hedge(first)
         while True:
             done, _ = await asyncio.wait(race.visits, return_when=asyncio.FIRST_COMPLETED)
             task = done.pop()
@@ -96,7 +95,7 @@ async def first_answer(
             final = call.fail(visit, error)
             if final is not None:
                 raise final
-            if visit.is_unsent_hedge:
-                race.begin_hedge(call, first, answer_of)
+            if visit.is_hedge and not visit.attempts:  # its target could not be asked
+                race.begin_hedge(first)
     finally:
         await race.end()

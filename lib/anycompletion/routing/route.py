@@ -14,7 +14,7 @@ from .._value import Declaration
 from ..errors import CompletionError, ConfigurationError, InvalidRequestError
 from ..options import CallOptions, OnUnsupported, OptionValues, TargetOptions
 from ..records import ChatRequest
-from ..records.request import Params
+from ..records.call_params import Params
 from ..redaction import MaskedValue
 from ..validation import check_options, parse_options, request_from_arguments, split_keywords
 
@@ -253,7 +253,8 @@ class Route(Declaration):
     """Seconds without an answer, or without the first content of a stream, after which the next target is asked as well
     and the first good answer wins. It counts as one of the call's requests; the other one may be billed, too."""
     hedge_share: float = attrs.field(default=0.05, validator=_check_share)
-    """Share of the calls that may do so, from 0 (none) to 1; after a quiet time, up to 10 may at once."""
+    """Share of the calls that may do so, from 0 (none) to 1. Hedges that are not used are saved, up to 10, which a new
+    route has from the start."""
     restart_streams: bool = attrs.field(default=False, validator=_check_flag)
     """Whether a stream that is cut off after its first content begins anew at the next target. Its reader then gets the
     beginning of a reply a second time, of which `CompletionStream.on_restart` informs, and `snapshot` begins empty. It

@@ -28,7 +28,7 @@ from .flat_route import FlatRoute
 from .move_rules import move_rule
 from .planned import EncodedVisit, PlannedRoute, PlannedTarget, RouteClient, max_requests
 from .preferred_target import pick_for
-from .target_choice import NextStep, choose
+from .target_choice import NextStep, choose, is_ready
 from .visit import Visit
 from .visit_log import VisitLog
 
@@ -165,7 +165,8 @@ class RoutedCall:
         """What the call does next; or what a hedge does, at another target than that of the visit that is `hedged`."""
         targets = self._candidates()
         if hedged is not None:
-            targets = tuple(each for each in targets if each.health is not hedged.planned.health)
+            others = (each for each in targets if each.health is not hedged.planned.health)
+            targets = tuple(each for each in others if is_ready(each, now, self._loads.limit_tokens))
         return choose(
             targets,
             now,
@@ -304,8 +305,6 @@ class RoutedCall:
         now = asyncio.get_running_loop().time()
         # The time that a batch's item queued does not count.
         self.time.started = max(self.time.started, visit.calls[0].started)
-        if visit.is_unsent_hedge:
-            self.route.hedges.refund()
         try:
             return self._after(visit, error, now)
         finally:
@@ -364,12 +363,12 @@ class RoutedCall:
         while True:
             step = self._next_step(now, first)
             planned = step.planned
-            if planned is None or step.wait or planned.health.blocked_until:
+            if planned is None or planned.health.blocked_until:
                 return None
             visit = self._begin(planned, now)
             if visit is not None:
                 hedges.spend()
-                visit.is_hedge = True
+                visit.hedge_budget = hedges
                 return visit
 
     def give_up(self, visit: Visit) -> None:

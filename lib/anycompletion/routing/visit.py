@@ -6,6 +6,7 @@ import logging
 
 from ..errors import CompletionError
 from ..logs import log, log_event
+from .hedge_budget import HedgeBudget
 from .move_rules import HealthEffect
 from .planned import EncodedVisit, PlannedTarget
 from .route import CircuitBreaker
@@ -25,8 +26,8 @@ class Visit:
         "calls",
         "earlier_attempts",
         "has_own_total",
+        "hedge_budget",
         "is_cut",
-        "is_hedge",
         "planned",
         "retry_paid",
     )
@@ -39,8 +40,8 @@ class Visit:
         """Requests of earlier visits, which the info of the first call counts once the target has answered."""
         self.is_cut = False
         """Whether its stream failed after its first content, and may begin anew at another target."""
-        self.is_hedge = False
-        """Whether it began while another one was under way."""
+        self.hedge_budget: HedgeBudget | None = None
+        """Of a visit that began while another one was under way: the budget that it took a hedge of."""
         self.retry_paid = False
         """Whether it took a token of the endpoint's retry budget."""
         self.began_as_probe = is_counted and planned.health.begin()
@@ -55,9 +56,9 @@ class Visit:
         return sum(call.info.attempts for call in self.calls) - self.earlier_attempts
 
     @property
-    def is_unsent_hedge(self) -> bool:
-        """Whether it is a hedge whose target could not be asked."""
-        return self.is_hedge and not self.attempts
+    def is_hedge(self) -> bool:
+        """Whether it began while another one was under way."""
+        return self.hedge_budget is not None
 
     @property
     def requests(self) -> int:
@@ -66,9 +67,11 @@ class Visit:
         return max(1, first - self.earlier_attempts, *others)
 
     def end(self) -> None:
-        """Ends the visit for the target's load, and a probe for those that wait for it."""
+        """Ends the visit for the target's load, and a probe for those that wait for it; an unsent hedge is refunded."""
         if not self._ended:
             self._ended = True
+            if self.hedge_budget is not None and not self.attempts:
+                self.hedge_budget.refund()
             self.planned.health.end(is_probe=self._holds_probe)
 
     def succeed(self, now: float, *, is_whole: bool) -> None:
