@@ -60,9 +60,9 @@ def starlette_sse(
     there is `starlette_errors`.
 
     A tool run is relayed as one reply: the texts of its turns, with an empty line between two of them, and at the end
-    the finish reason of the last turn. ``stop`` means that the run is finished: one that ended before the model was
-    done has ``tool_calls`` where its last reply has calls, else ``length``. When the client disconnects, its tools are
-    cancelled as well.
+    the finish reason of the last turn, which is ``stop`` only if the run is finished: one that ended earlier has
+    ``tool_calls`` if its last reply has calls, ``length`` if that reply was cut or paused. When the client disconnects,
+    its tools are cancelled as well.
 
     Args:
         stream: a stream, which the response opens if it is not open yet; or a tool run that has not started.

@@ -44,7 +44,7 @@ from ..errors import (
 )
 from ..logs import log, log_event
 from ..records import JsonObject
-from ..records.request import Params
+from ..records.call_params import Params
 
 
 @attrs.frozen(kw_only=True)

@@ -25,8 +25,8 @@ from ..tools.events import JoinedTexts
 class RunChunks:
     """The text of a tool run as chunks of one reply, with an id of its own and the model that the run was given.
 
-    The last one has the finish reason of the last turn, but ``length`` in place of ``stop`` where the run is not
-    finished: a reply that its provider paused has ``stop`` as well. Texts of two turns have an empty line between them.
+    The last one has the finish reason of the last turn, but ``stop`` only if the run is finished. Texts of two turns
+    have an empty line between them.
 
     Args:
         run: not started yet.
@@ -96,9 +96,11 @@ class RunChunks:
 
 
 def _finish_reason(outcome: RunOutcome[Any]) -> str:
-    """That of the last turn; "stop" only of a run that is finished, as readers take it for a complete answer."""
+    """The last turn's; readers take "stop" for a complete answer, so a run that ended earlier has another one."""
     reason = next((choice.finish_reason for choice in outcome.reply.choices), None) or "stop"
-    return "length" if reason == "stop" and outcome.status != "finished" else reason
+    if reason != "stop" or outcome.status == "finished":
+        return reason
+    return "tool_calls" if outcome.turns and outcome.turns[-1].calls else "length"
 
 
 def _plain(content: Content) -> object:
