@@ -11,7 +11,7 @@ import typing as _typing
 # First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
 from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from .auth import Auth, aws_sigv4, header_key
-from .client import AsyncCompletion, ClientOptions
+from .client import AsyncCompletion
 from .dialects.base import Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
@@ -114,22 +114,22 @@ from .records import (
     UrlCitation,
     Usage,
     UserMessage,
-    file_part,
-    image_part,
 )
 from .records.logprobs import Logprobs, TokenLogprob, TopLogprob
-from .records.request import CreateParams, Params, ParseParams
-from .route_errors import AllTargetsFailedError
 
 __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
+    from .client.client_options import ClientOptions
     from .client.model_list import ModelInfo
     from .client.stats import CacheUse, ProviderStats, Stats
     from .middleware import CallNext, Middleware, Reply
+    from .records.call_params import CreateParams, Params, ParseParams
     from .records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+    from .records.file_parts import file_part, image_part
     from .records.rate_limit_state import RateLimitState
     from .records.results import Result
+    from .route_errors import AllTargetsFailedError
     from .run_errors import ToolExecutionError, ToolRunError
     from .streaming import CompletionStream
     from .tools.run_params import RunParams

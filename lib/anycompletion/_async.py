@@ -9,7 +9,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -30,6 +30,24 @@ def check_plain_function(value: object, name: str) -> None:
         raise TypeError(f"{name}: expected a function, found {type(value).__name__}")
     if is_async_function(value):
         raise TypeError(f"{name}: the function is async, and would never be awaited; write a plain one")
+
+
+class ClosedOnExit:
+    """Base class of async context managers that are closed when the block ends."""
+
+    __slots__ = ()
+
+    async def aclose(self) -> None:
+        """Closes it; each class has its own."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
 
 class WaiterQueue(OrderedDict["asyncio.Future[None]", "T | None"], Generic[T]):

@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from importlib import import_module
 
 _MODULES: Mapping[str, str] = {
+    "AllTargetsFailedError": "route_errors",
     "CacheUse": "client.stats",
     "CallNext": "middleware",
     "ChatCompletionChunk": "records.chunks",
     "ChunkChoice": "records.chunks",
+    "ClientOptions": "client.client_options",
     "CompletionStream": "streaming",
+    "CreateParams": "records.call_params",
     "CustomDelta": "records.chunks",
     "Delta": "records.chunks",
     "FunctionDelta": "records.chunks",
     "Middleware": "middleware",
     "ModelInfo": "client.model_list",
+    "Params": "records.call_params",
+    "ParseParams": "records.call_params",
     "ProviderStats": "client.stats",
     "RateLimitState": "records.rate_limit_state",
     "Reply": "middleware",
@@ -29,6 +34,8 @@ _MODULES: Mapping[str, str] = {
     "ToolCallDelta": "records.chunks",
     "ToolExecutionError": "run_errors",
     "ToolRunError": "run_errors",
+    "file_part": "records.file_parts",
+    "image_part": "records.file_parts",
 }
 """Name → the module that has it."""
 

@@ -132,7 +132,7 @@ def _kind(text: str) -> str:
 def sign(scheme: Auth, request: HttpRequest, key: str | None, *, token: bool = False) -> dict[str, str]:
     """The headers that authenticate `request` with `key`.
 
-    A bearer token is sent as one whatever the scheme is. `calls/signing.py` keeps these headers for other requests,
+    A bearer token is sent as one whatever the scheme is. `calls/key_headers.py` keeps these headers for other requests,
     because no scheme depends on `request`; those of a scheme that signs the request must not be kept.
     """
     if scheme.kind == "none" or key is None:

@@ -103,7 +103,7 @@ def secret_values(headers: Mapping[str, str]) -> list[str]:
     values = [
         value
         for name, value in headers.items()
-        if is_credential(name) or (len(value) >= _MIN_OTHER_SECRET and name.lower() not in _PUBLIC_HEADERS)
+        if name.lower() not in _PUBLIC_HEADERS and (len(value) >= _MIN_OTHER_SECRET or is_credential(name))
     ]
     passwords = [password for value in values if (password := basic_password(value))]
     texts = [text for value in values for text in signature_secrets(value) or [re.sub(_SCHEME, "", value, count=1)]]

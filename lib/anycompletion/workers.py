@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 from . import AsyncCompletion, ClientClosedError, ClientOptions, Result
+from ._async import ClosedOnExit
 from .batch import BatchItem
 
 
-class ChatWorker:
+class ChatWorker(ClosedOnExit):
     """Maps lists of requests to lists of results, with one client that is created at the first call.
 
     Args:
@@ -46,14 +46,6 @@ class ChatWorker:
             self._client = AsyncCompletion(**self._options)
         async with self._client.batch(requests, concurrency=self._concurrency, ordered=True) as run:
             return [result async for result in run]
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Closes the client; another call creates a new one."""

@@ -125,7 +125,7 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
     "workers to another public user": (
         "workers.py",
         "from .testing import X",
-        "workers imports testing; it may import the package itself, batch",
+        "workers imports testing; it may import the package itself, _async, batch",
     ),
     "package to a public user": (
         "__init__.py",

@@ -20,10 +20,11 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "tools": "public package",
     },
     "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
-    "workers": {"batch": "public package"},
+    "workers": {"_async": "objects that are closed at the end of a block", "batch": "public package"},
     "integrations": {
         "routing": "public package",
         "tools": "public package",
+        "_async": "objects that are closed at the end of a block",
         "_boundary": "constructors that take URLs with passwords",
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",
@@ -170,11 +171,13 @@ _EXTRA = "an extra, which may be missing"
 _TYPES = "few milliseconds, and many programs read text only"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
 _STREAMS = "3 ms, which a plain call of one choice does not need"
+_SIGNATURES = "few programs sign requests"
 FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "batch.stored_results": {"anycompletion.structured": _TYPES},
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
+        "anycompletion.client.batch_calls": "few programs have batches",
         "anycompletion.client.run_turns": "with the loop and its tools few ms, and many programs have none",
         "anycompletion.client.model_list": "few programs list models",
         "anycompletion.client.parsed_batch": _TYPES,
@@ -201,16 +204,24 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.streaming.stream": _STREAMS,
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
+    "calls.call": {"anycompletion.calls.signing": _SIGNATURES},
+    "calls.call_context": {"anycompletion.sigv4": _SIGNATURES},
+    "calls.plan": {"anycompletion.sigv4": _SIGNATURES},
+    "calls.retry": {"anycompletion.calls.signing": _SIGNATURES, "anycompletion.sigv4": _SIGNATURES},
     "dialects.openai_chat.dialect": {"anycompletion.dialects.openai_chat.stream": _STREAMS},
+    "dialects.openai_chat.encode": {"anycompletion.dialects.openai_chat.stream": _STREAMS},
     "records.reply_info": {"anycompletion.records.rate_limit_state": "few programs ask for it"},
     "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
     "integrations.otel": {"anycompletion.integrations.otel_tools": "few services have tools"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
-    "sigv4": {"hmac": "few programs sign requests"},
+    "sigv4": {"hmac": _SIGNATURES},
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
-    "providers.registry": {"difflib": "1 ms, for an error text only"},
+    "providers.registry": {
+        "anycompletion.providers.plugins": "most programs use built-in providers only",
+        "difflib": "1 ms, for an error text only",
+    },
     "validation.option_checks": {"anycompletion.cache_control": "few programs have a cache"},
     "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "tools.descriptions": {"docstring_parser": _EXTRA},
@@ -224,7 +235,12 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.web.starlette": _EXTRA,
     },
 }
-"""Module or package → what it may import inside functions → why."""
+"""Module or package → what it may import inside functions → why.
+
+What a call may need after its request was sent is not among it, unless it is loaded by then: an import fails where the
+process has no file descriptors left, and a reply that is paid for, or the provider's error, would be lost. The only
+exception is what reads streams, where a server answers a plain call by one.
+"""
 
 COMPUTED_IMPORTS: dict[str, str] = {
     "client.list_prices": "an extra that uses the public names, for routes that pick the cheapest target",

@@ -6,9 +6,9 @@ import asyncio
 import heapq
 from collections import OrderedDict
 from collections.abc import Awaitable
-from types import TracebackType
-from typing import NoReturn, Self, TypeAlias
+from typing import NoReturn, TypeAlias
 
+from .._async import ClosedOnExit
 from ..errors import InvalidRequestError
 from .cache_store import FINISHED, CacheStats, CacheStore, is_in_namespace
 
@@ -25,7 +25,7 @@ _EXPIRED_PER_WRITE = 20
 """Expired entries that a write removes at most, so that none takes long."""
 
 
-class MemoryStore(CacheStore):
+class MemoryStore(ClosedOnExit, CacheStore):
     """Store in the memory of this process, for the clients of one event loop.
 
     Args:
@@ -50,14 +50,6 @@ class MemoryStore(CacheStore):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a MemoryStore does not pickle: another process would have another cache; use a SQLiteStore")
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     @property
     def stats(self) -> CacheStats:

@@ -6,9 +6,9 @@ import os
 from asyncio import Future
 from collections.abc import Awaitable
 from os import PathLike
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
+from .._async import ClosedOnExit
 from ..errors import ClientClosedError, InvalidRequestError
 from .cache_store import CacheStore
 from .memory_store import checked_size
@@ -16,7 +16,7 @@ from .sqlite_file import SQLiteFile
 from .sqlite_worker import SQLiteWorker
 
 
-class SQLiteStore(CacheStore):
+class SQLiteStore(ClosedOnExit, CacheStore):
     """Store in a file, by SQLite, for any number of processes of one machine.
 
     Args:
@@ -49,14 +49,6 @@ class SQLiteStore(CacheStore):
 
     def __reduce__(self) -> Any:
         return _rebuild, (self._path, self._max_bytes)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None.

@@ -41,10 +41,10 @@ from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
 from ..validation import require_serializable, unserializable_error
 from .admission import acquire_limits, wait_to_send
 from .call_context import CallContext
+from .key_headers import auth_headers
 from .plan import override
 from .response_bodies import body_kind, events_of, json_lines, page_error, without_event_framing
 from .retry import retry_or_raise, start_cooldown
-from .signing import auth_headers, request_signer
 
 if TYPE_CHECKING:
     from ..records.chunks import ChatCompletionChunk
@@ -169,6 +169,8 @@ class Call(CallContext):
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
         signer = None
         if plan.may_sign and request.authenticated:
+            from .signing import request_signer  # noqa: PLC0415 (few programs sign requests)
+
             signer = await request_signer(self, request.method, url, headers, body)
         cooldown, info = plan.cooldown, self.info
         must_defer = cooldown.is_cooling_down if request.authenticated else None

@@ -16,7 +16,6 @@ from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatRequest, ReplyInfo, Usage
 from ..redaction import redact_in_place
-from ..sigv4 import clock_note, clock_offset
 from .plan import CallPlan
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ class CallContext:
         message = error.message
         offset = self.clock_offset(error)
         if offset is not None:
+            from ..sigv4 import clock_note  # noqa: PLC0415 (few programs sign requests)
+
             message = f"{message} ({clock_note(offset, info.headers.first('date') or '')})"
         elif isinstance(error, AuthenticationError) and self.plan.key_source_note:
             message = f"{message} ({self.plan.key_source_note})"
@@ -179,6 +180,8 @@ class CallContext:
         """
         if self.signature is None or not isinstance(error, APIStatusError):
             return None
+        from ..sigv4 import clock_offset  # noqa: PLC0415 (few programs sign requests)
+
         server_time = parse_date(self.info.headers.first("date"))
         found = clock_offset(error.code, error.message, server_time, time.time() + self.signed_offset)
         return None if found is None else self.signed_offset + found

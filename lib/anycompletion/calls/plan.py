@@ -14,7 +14,6 @@ from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import AWSCredentials, BearerToken, Secret, Timeout
 from ..providers import variables_of
 from ..redaction import header_probes, redacted_headers, secret_values
-from ..sigv4 import region_of
 from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
@@ -171,6 +170,8 @@ class CallPlan:
         Raises:
             ConfigurationError: none of them names one, or it is no region.
         """
+        from ..sigv4 import region_of  # noqa: PLC0415 (few programs sign requests)
+
         state, name = self.provider_state, self.target.provider
         region = region_of(self.target.base_url) or credentials.region or state.region or state.provider.auth.region
         if region and not re.fullmatch("[a-z0-9-]+", region):

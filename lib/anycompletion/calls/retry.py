@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import APIError, AuthenticationError, QuotaExceededError, RateLimitError
 from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
-from ..sigv4 import is_expired_session
-from .signing import take_clock_correction
 
 if TYPE_CHECKING:
     from ..options import Secret
@@ -36,7 +34,7 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
         _give_up(call, error)
     max_repeats = call.max_repeats if creating else None
     repeats = plan.max_retries if max_repeats is None else max_repeats
-    if tried <= repeats and (take_clock_correction(call, error) or _take_key_refresh(call, error)):
+    if tried <= repeats and (_take_clock_correction(call, error) or _take_key_refresh(call, error)):
         plan.provider_state.retries += 1
         return
     if max_repeats is not None:
@@ -87,14 +85,29 @@ def _take_key_refresh(call: CallContext, error: APIError) -> bool:
     """Takes the call's one key refresh after the key was refused; False if it was taken or no function gives keys."""
     if call.key_refreshed or not callable(call.plan.key):
         return False
-    is_refused = isinstance(error, AuthenticationError)
-    if not is_refused and not (call.signature is not None and is_expired_session(error.code, error.message)):
+    if not isinstance(error, AuthenticationError) and not _is_expired_session(call, error):
         return False
     call.key_refreshed = True
     on_refused: Callable[[Secret], object] | None = getattr(call.plan.key, "on_refused", None)
     if on_refused is not None and call.last_key_sent is not None:
         on_refused(call.last_key_sent)
     return True
+
+
+def _take_clock_correction(call: CallContext, error: APIError) -> bool:
+    if call.signature is None:
+        return False
+    from .signing import take_clock_correction  # noqa: PLC0415 (loaded by now)
+
+    return take_clock_correction(call, error)
+
+
+def _is_expired_session(call: CallContext, error: APIError) -> bool:
+    if call.signature is None:
+        return False
+    from ..sigv4 import is_expired_session  # noqa: PLC0415 (loaded by now)
+
+    return is_expired_session(error.code, error.message)
 
 
 def _take_retry(call: CallContext, error: APIError) -> bool:

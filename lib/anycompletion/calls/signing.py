@@ -1,18 +1,14 @@
-"""The headers that carry a call's key, which may have to be asked for first, and signatures of requests."""
+"""Signatures of requests with AWS credentials, and the correction of their time."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from .._async import is_async_function
-from ..errors import APIError, APITimeoutError, CompletionError, ConfigurationError
+from ..errors import APIError
 from ..http import HttpRequest, RequestHeaders
 from ..options import AWSCredentials, Secret
-from ..redaction import MaskedValue
 from ..sigv4 import body_digest, signing_headers
 from .plan import override
 
@@ -25,24 +21,6 @@ _MAX_HASHED_AT_ONCE = 1024 * 1024
 
 _MIN_CORRECTION = 10.0
 """Seconds; ``Date`` has whole seconds, and responses take time, so that a smaller difference corrects nothing."""
-
-
-async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
-    """The headers of `request` that carry the key.
-
-    Raises:
-        ConfigurationError: the key cannot be sent, or the function that gives it failed.
-        APITimeoutError: the function took longer than the total timeout allows.
-    """
-    plan = call.plan
-    if not callable(plan.key):
-        # Kept, because none of these headers depends on the request.
-        plan.auth_headers = plan.sign(request, plan.checked_key(), plan.key)
-        return plan.auth_headers
-    given = await _requested_key(call, plan.key)
-    key = plan.checked(given)
-    call.last_key_sent = key if isinstance(key, AWSCredentials) else Secret(key)
-    return plan.sign(request, key, given)
 
 
 class RequestSigner:
@@ -109,51 +87,3 @@ def take_clock_correction(call: CallContext, error: APIError) -> bool:
     call.clock_corrected = True
     call.plan.endpoint.clock_offset = offset
     return True
-
-
-async def _result_of(function: Callable[[], str | Secret | Awaitable[str | Secret]]) -> object:
-    """What the function returns; one that is not async may block, so it runs in a thread."""
-    result: Any
-    if is_async_function(function):
-        result = function()
-    else:
-        result, error = await asyncio.to_thread(_outcome, function)
-        if error is not None:
-            raise error
-    return await result if inspect.isawaitable(result) else result
-
-
-def _outcome(function: Callable[[], object]) -> tuple[object, Exception | None]:
-    """What the function returned or raised; a StopIteration cannot leave a thread otherwise."""
-    try:
-        return function(), None
-    except Exception as error:  # noqa: BLE001 (user code may fail in any way)
-        return None, error
-
-
-def _without_our_frames(error: Exception) -> Exception:
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
-        frames = frames.tb_next
-    return error.with_traceback(frames)
-
-
-async def _requested_key(call: CallContext, function: Callable[[], str | Secret | Awaitable[str | Secret]]) -> Any:
-    """The key that the caller's function gives, within the call's total timeout."""
-    provider = call.plan.target.provider
-    timer = asyncio.timeout(call.time_left())
-    try:
-        async with timer:
-            key: Any = await _result_of(function)
-            return MaskedValue(key) if isinstance(key, str) else key
-    except CompletionError:
-        raise
-    except Exception as error:  # noqa: BLE001 (user code may fail in any way)
-        cause = _without_our_frames(error)
-    if timer.expired():
-        raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
-    reason = type(cause).__name__
-    hint = "; it must return text" if isinstance(cause, TypeError) else ""
-    raise ConfigurationError(
-        f"the function that gives the key for {provider} failed with {reason}{hint}", provider=provider
-    ) from cause

@@ -7,7 +7,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..errors import InvalidRequestError
-from .batch_calls import BatchCalls
 from .dispatch import CallDispatcher
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_UNTYPED: Any = object()
+UNTYPED: Any = object()
 """In place of a type, of which None is one."""
 
 
@@ -71,7 +70,7 @@ class BatchMethod:
         self,
         requests: BatchItems,
         *,
-        into: Any = _UNTYPED,
+        into: Any = UNTYPED,
         mode: ParseMode = "auto",
         strict: bool | None = None,
         max_reasks: int = 0,
@@ -127,8 +126,9 @@ class BatchMethod:
             "on_progress": on_progress,
         }
         typing = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
-        if into is _UNTYPED:
+        if into is UNTYPED:
             from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
+            from .batch_calls import BatchCalls  # noqa: PLC0415
 
             refuse_typing(typing)
             return BatchRun(requests, client=BatchCalls(self, self._dispatcher), **kept)

@@ -6,16 +6,15 @@ import functools
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
+from .._async import ClosedOnExit
 from .._boundary import hides_frames
 from ..dialects.base import Target
 from ..errors import CompletionError, ConfigurationError
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
 from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages
-from ..records.request import CreateParams
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
 from .batch_method import BatchMethod
 from .configuration import ClientConfiguration, checked_configuration, default_options
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ..middleware import Middleware
+    from ..records.call_params import CreateParams
     from ..records.results import Result
     from ..routing.route import Route
     from ..routing.shared_health import SharedHealth
@@ -55,7 +55,7 @@ def _explains_wrong_arguments(constructor: _F) -> _F:
     return cast("_F", checked)
 
 
-class AsyncCompletion(BatchMethod, RunToolsMethod, TypedReplyMethods):
+class AsyncCompletion(ClosedOnExit, BatchMethod, RunToolsMethod, TypedReplyMethods):
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:
@@ -197,11 +197,6 @@ class AsyncCompletion(BatchMethod, RunToolsMethod, TypedReplyMethods):
     async def __aenter__(self) -> Self:
         self._state.check_alive()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Closes all pools and wakes all waiters, with `ClientClosedError`; a view closes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -26,30 +26,6 @@ if TYPE_CHECKING:
     from ..routing.shared_health import SharedHealth
 
 _T = TypeVar("_T")
-
-
-class ClientOptions(TypedDict, total=False):
-    """Keyword arguments of `AsyncCompletion`, which documents them; for functions that make clients.
-
-    ::
-
-        def make_client(**options: Unpack[ClientOptions]) -> AsyncCompletion: ...
-    """
-
-    providers: Iterable[Provider | ProviderSource]
-    api_keys: Mapping[str, Key] | None
-    base_urls: Mapping[str, str] | None
-    timeout: float | Timeout | None
-    max_retries: int
-    on_unsupported: OnUnsupported
-    limits: Mapping[str, RateLimit] | None
-    rate_limiter: RateLimiter | None
-    middleware: Sequence[Middleware]
-    routes: Mapping[str, Route] | None
-    route_health: SharedHealth | None
-    session: aiohttp.ClientSession | None
-    proxy: str | None
-    ssl_context: ssl.SSLContext | None
 
 
 class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):

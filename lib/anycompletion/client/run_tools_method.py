@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from .._boundary import hides_frames
 from ..records import Messages, ToolLike
-from .batch_method import refuse_typing
+from .batch_method import UNTYPED, refuse_typing
 from .dispatch import CallDispatcher
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ..tools.tool_run import ToolRun
 
 T = TypeVar("T")
-
-_UNTYPED: Any = object()
-"""In place of a type, of which None is one."""
 
 
 class RunToolsMethod:
@@ -67,7 +64,7 @@ class RunToolsMethod:
         messages: Messages,
         tools: Sequence[ToolLike],
         *,
-        into: Any = _UNTYPED,
+        into: Any = UNTYPED,
         mode: ParseMode = "auto",
         strict: bool | None = None,
         max_reasks: int = 0,
@@ -103,7 +100,7 @@ class RunToolsMethod:
         from .run_turns import tool_run  # noqa: PLC0415 (few ms, and many programs have no tools)
 
         answer_options = {"mode": mode, "strict": strict, "max_reasks": max_reasks, "validate": validate}
-        if into is _UNTYPED:
+        if into is UNTYPED:
             refuse_typing(answer_options)
         else:
             answer_options["into"] = into

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from .._boundary import hides_frames
 from ..records import Messages
-from ..records.request import ParseParams
 from .dispatch import CallDispatcher
 from .state import ClientState
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+    from ..records.call_params import ParseParams
     from ..structured import ParsedCompletion, ParsedStream, ParseMode, SupportsValidateJSON
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ import itertools
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -199,7 +200,7 @@ def loads(data: bytes, *, keep_surrogates: bool = False) -> Any:
     if may_be_large(data):
         check_structure(data)
     try:
-        value = _DECODER.decode(data.decode("utf-8-sig", "replace"))
+        value = _DECODER.decode(data.removeprefix(BOM_UTF8).decode("utf-8", "replace"))
     except (ValueError, RecursionError) as exc:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:

@@ -13,7 +13,6 @@ import attrs
 import msgspec
 
 from .._value import Declaration, Value
-from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import Headers, HttpRequest, HttpResponse
 from ..options import NO_OPTIONS, OnUnsupported, OptionValues
@@ -21,6 +20,7 @@ from ..params import ParamTable
 from ..records import ChatCompletion, ChatRequest
 
 if TYPE_CHECKING:
+    from ..codecs.sse import Event
     from ..records.chunks import ChatCompletionChunk
 
 
@@ -289,10 +289,10 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """The exception for a response with a bad status: by structured code first, then by status."""
     models: ModelListing | Callable[[Target], ModelListing]
     """How models are listed, which may depend on the target's quirks."""
+    framing: Callable[[], Framing]
+    """A new parser for one stream's bytes."""
     other_bases: Mapping[str, str] = {}
     """Last segment of base URLs of another format on the same servers → how an error goes on after "which"."""
-    framing: Callable[[], Framing] = SSEParser
-    """A new parser for one stream's bytes."""
     quirks_type: type[DialectQuirks] = DialectQuirks
     """The class of `Provider.quirks` for this dialect."""
     model_params: Callable[[str], ParamTable] | None = None

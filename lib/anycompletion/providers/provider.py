@@ -121,8 +121,8 @@ class ProviderVariant(Declaration):
     """The wire format: a key of `DIALECTS`."""
     path: str | None = attrs.field(default=None, kw_only=True)
     """Replaces the dialect's path below the base URL."""
-    quirks: DialectQuirks = attrs.field(default=attrs.Factory(_default_quirks, takes_self=True), kw_only=True)
-    """Differences from the dialect, of the dialect's own class."""
+    quirks: DialectQuirks = attrs.field(factory=DialectQuirks, kw_only=True)
+    """Differences from the dialect, of the dialect's own class. Default: no differences."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
     structured: StructuredSupport = attrs.field(
@@ -287,6 +287,8 @@ class Provider(Declaration):
         if spoken.dialect not in DIALECTS:
             known = ", ".join(DIALECTS)
             raise ConfigurationError(f"provider {self.name!r}: no dialect {spoken.dialect!r}, only {known}")
+        if spoken is not self and type(spoken.quirks) is DialectQuirks:
+            return  # a variant's default, for which no dialect need be loaded
         quirks_type = _quirks_type(spoken.dialect)
         if type(spoken.quirks) is not quirks_type:
             raise ConfigurationError(
@@ -357,7 +359,7 @@ class Provider(Declaration):
             self,
             dialect=variant.dialect,
             path=variant.path,
-            quirks=variant.quirks,
+            quirks=_default_quirks(variant) if type(variant.quirks) is DialectQuirks else variant.quirks,
             params=variant.params,
             structured=variant.structured,
             variants={},

@@ -12,7 +12,6 @@ from ..params import ParamSupport
 from ..redaction import may_be_secret
 from .aliases import NOT_SUPPORTED_YET, canonical_name
 from .builtin.names import NAMES
-from .plugins import installed
 from .provider import Provider, ProviderSource
 
 
@@ -84,6 +83,8 @@ def known_providers() -> dict[str, Provider]:
     Raises:
         ConfigurationError: a provider of an installed package cannot be loaded.
     """
+    from .plugins import installed  # noqa: PLC0415 (most programs use built-in providers only)
+
     return {**installed(), **PROVIDERS}
 
 
@@ -98,6 +99,8 @@ def resolve_model(model: str, provider: str | None, rows: MutableMapping[str, Pr
         return find(model, provider, rows)
     except InvalidRequestError as exc:
         error = exc
+    from .plugins import installed  # noqa: PLC0415 (most programs use built-in providers only)
+
     more = {name: row for name, row in installed().items() if name not in rows}
     if not more:
         raise error

@@ -21,7 +21,6 @@ from .content_parts import (
     RefusalPart,
     TextPart,
 )
-from .file_parts import file_part, image_part
 from .messages import (
     Annotation,
     AssistantMessage,
@@ -102,8 +101,6 @@ __all__ = [
     "UrlCitation",
     "Usage",
     "UserMessage",
-    "file_part",
-    "image_part",
     "any_portable",
     "plain",
     "tool_definition",

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import TracebackType
 from typing import NoReturn, Self
 
-from .._async import check_plain_function
+from .._async import ClosedOnExit, check_plain_function
 from .._boundary import iteration_error
 from ..calls.chunk_source import ChunkSource, ReplyRestarted
 from ..errors import (
@@ -32,7 +31,7 @@ from .passed_on import SSEView, TextView, error_object, refuse_restarts
 _NO_CHUNKS: Iterator[ChatCompletionChunk] = iter(())
 
 
-class CompletionStream:
+class CompletionStream(ClosedOnExit):
     """A streamed reply: an async iterator over `ChatCompletionChunk`s, and an async context manager.
 
     Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
@@ -372,11 +371,6 @@ class CompletionStream:
     async def __aenter__(self) -> Self:
         await self.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def close(self) -> None:
         """Closes the upstream connection now, without waiting for anything."""

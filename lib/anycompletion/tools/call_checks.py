@@ -130,7 +130,7 @@ def with_approved_arguments(checked: CheckedCall, approval: Approval) -> Checked
     raise InvalidRequestError(text, param="approve")
 
 
-def is_tools_own_error(error: BaseException | None) -> bool:
+def was_raised_by_tool(error: BaseException | None) -> bool:
     """Whether an outcome's error is an exception that the tool raised, other than one for the model."""
     return error is not None and not isinstance(error, (ToolError, CallError, ArgumentMismatch))
 

@@ -37,11 +37,11 @@ class OpenTurn:
         self.results = results
         self._answer = answer
         self.calls: list[ToolCall] = []
-        """The calls without a result, without those that give a typed answer."""
+        """Calls that have no result yet, except those that give a typed answer."""
         self.gives_answer = False
         """Whether calls give a typed answer."""
         self.read: ParsedCompletion[Any] | ReplyValidationError | None = None
-        """What such an answer is."""
+        """The typed answer that they give, or why it does not fit; None without such calls."""
         if results is not None:
             self.calls = [results.calls[index] for index in results.unanswered]
             self._read_answer(results)

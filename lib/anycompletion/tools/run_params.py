@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..options import CallOptions
-from ..records.request import SharedParams
+from ..records.call_params import SharedParams
 
 if TYPE_CHECKING:
     from .approvals import ApprovalDecision, PendingCall

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Generator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
-from .._async import call_in_loop
+from .._async import ClosedOnExit, call_in_loop
 from .._boundary import hides_frames
 from ..errors import ClientClosedError
 from ..records import Message, Usage
@@ -26,7 +25,7 @@ else:
     T_co = TypeVar("T_co", covariant=True)
 
 
-class ToolRun(Generic[T_co]):
+class ToolRun(ClosedOnExit, Generic[T_co]):
     """A tool run: awaitable, an async iterator over its `Turn`s, and an async context manager.
 
     Made by `client.run_tools`; it starts when it is first awaited or read. All ways of reading it share one cursor:
@@ -139,14 +138,6 @@ class ToolRun(Generic[T_co]):
         self._driver.is_live, self._driver.shows_chunks = is_live, shows_chunks
 
     # --- closing ---
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Ends what goes on: closes the request, cancels the tools and waits for them; does nothing after the end."""

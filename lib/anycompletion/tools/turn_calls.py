@@ -27,8 +27,8 @@ from .call_checks import (
     check_call,
     cut_call_ids,
     denied_outcome,
-    is_tools_own_error,
     pending_call,
+    was_raised_by_tool,
     with_approved_arguments,
 )
 from .call_outcome import ToolOutcome
@@ -270,7 +270,7 @@ class TurnCalls:
         self._changed.set()
         if isinstance(ended, BaseException):
             self._fail(ended)
-        elif self._settings.on_tool_error == "raise" and is_tools_own_error(ended.error):
+        elif self._settings.on_tool_error == "raise" and was_raised_by_tool(ended.error):
             error = ToolExecutionError(f"the tool {call.function.name!r} failed", call=call)
             error.__cause__ = ended.error
             self._fail(error)

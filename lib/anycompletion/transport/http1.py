@@ -22,8 +22,8 @@ from ..redaction import MaskedBytes
 from .body import ResponseBody, as_body_reader
 from .connector import MAX_HEADER_COUNT, MAX_HEADER_LINE, Connector, PooledConnection, SendState
 
-_SUPPORTED = r"3\.14\.\d+"
-"""Versions of aiohttp that the tests have run with."""
+_SUPPORTED = "3.14"
+"""Minor version of aiohttp that the tests have run with."""
 
 _MAX_URLS = 64
 """Prepared URLs that are kept; an app that uses more of them (one per customer) empties the cache now and then."""
@@ -47,7 +47,8 @@ _TIMER = TimerNoop()
 
 def is_supported_aiohttp() -> bool:
     """Whether this version of aiohttp was tested."""
-    return re.fullmatch(_SUPPORTED, aiohttp.__version__) is not None
+    minor, _, patch = aiohttp.__version__.rpartition(".")
+    return minor == _SUPPORTED and patch.isdecimal()
 
 
 class DirectResponse:

@@ -99,7 +99,7 @@ def test_a_variant_that_a_row_does_not_have(provider: str, known: str) -> None:
 
 def test_the_quirks_are_those_of_the_variants_dialect() -> None:
     """Quirks of another format would have no effect."""
-    assert isinstance(ProviderVariant("openai_responses").quirks, OpenAIResponsesQuirks)
+    assert isinstance(PROVIDERS["vllm"].as_variant("responses").quirks, OpenAIResponsesQuirks)
     with pytest.raises(ConfigurationError):
         row(quirks=OPENAI.quirks)
 
@@ -128,7 +128,7 @@ def test_the_table_is_the_dialects_with_the_variants_differences() -> None:
 @pytest.mark.parametrize("provider", ROWS_WITH_VARIANTS, ids=lambda each: each.name)
 def test_the_rows_variants_are_valid(provider: Provider) -> None:
     """A typing error in a row would be found by its first user."""
-    for variant in provider.variants.values():
+    for name, variant in provider.variants.items():
         dialect = DIALECTS[variant.dialect]
         assert set(variant.params) <= set(dialect.params)
-        assert not dialect.quirks_type or isinstance(variant.quirks, dialect.quirks_type)
+        assert type(provider.as_variant(name).quirks) is dialect.quirks_type

@@ -10,7 +10,7 @@ import pytest
 
 from anycompletion.options import CallOptions, TargetOptions
 from anycompletion.records import PARAM_NAMES, ChatRequest, UserMessage
-from anycompletion.records.request import CreateParams, Params
+from anycompletion.records.call_params import CreateParams, Params
 from anycompletion.records.results import Result
 
 REQUEST: dict[str, Any] = {

@@ -62,6 +62,9 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     if quirks.logprobs_number and body.get("logprobs") is True:
         body["logprobs"] = body.pop("top_logprobs", None) or 1
     if target.stream:
+        # What reads the reply, loaded now, because an import may fail later.
+        from . import stream  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
+
         body["stream"] = True
         if quirks.include_usage and quirks.stream_options and "stream_options" not in body:
             body.update(STREAM_DEFAULTS)

@@ -6,9 +6,9 @@ import asyncio
 import contextvars
 import logging
 import os
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from ..._async import ClosedOnExit
 from ..._boundary import hides_frames
 from ...errors import ConfigurationError
 from ...logs import log_event
@@ -38,7 +38,7 @@ return open
 """Target, milliseconds left, target, milliseconds left …"""
 
 
-class RedisHealth:
+class RedisHealth(ClosedOnExit):
     """Shares with other processes which targets of routes are passed by: ``AsyncCompletion(route_health=...)``.
 
     Args:
@@ -83,14 +83,6 @@ class RedisHealth:
     def __reduce__(self) -> Any:
         url = self._connection.url_to_pickle() if self._is_given else None
         return _rebuild, (url, self._prefix, self._connection.timeout)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Waits for what is being published, and closes the connections; idempotent."""

@@ -12,9 +12,9 @@ import datetime
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from ..._async import ClosedOnExit
 from ..._boundary import hides_frames
 from ...errors import APIConnectionError, ClientClosedError, ConfigurationError, InvalidRequestError
 from ...logs import log_event
@@ -41,7 +41,7 @@ _REDIS_ERRORS = (RedisError, BaseThrottledError, OSError, asyncio.TimeoutError)
 """What Redis and the network raise."""
 
 
-class RedisRateLimiter:
+class RedisRateLimiter(ClosedOnExit):
     """A `RateLimiter` that shares its limits with all that use the same Redis and the same `prefix`.
 
     Args:
@@ -94,14 +94,6 @@ class RedisRateLimiter:
         if self._url is not None and ("@" in self._url or "pass" in self._url.partition("?")[2].lower()):
             raise TypeError("a RedisRateLimiter with a password in its url does not pickle; let REDIS_URL hold it")
         return _rebuild, (self._limits, {**self._options, "url": self._url})
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Waits for pending settlements and closes the connections; idempotent."""

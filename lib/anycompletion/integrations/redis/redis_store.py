@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from ..._async import ClosedOnExit
 from ..._boundary import hides_frames
 from ...caching import CacheStore
 from .redis_connection import RedisConnection
@@ -18,13 +18,13 @@ _CLEAR_TIMEOUT = 5.0
 """Seconds for each round trip of `clear`, at least: it is no part of a call."""
 
 
-class RedisStore(CacheStore):
+class RedisStore(ClosedOnExit, CacheStore):
     """Store in Redis, for any number of processes and machines.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes it.
         prefix: of the keys in Redis. Default ``anycompletion:replies:``; `clear` removes all keys that begin
-            with it, so that nothing else may.
+            with it, so give no other keys this prefix.
         timeout: seconds for Redis to answer; after that, a reply counts as not stored. Default 0.25.
 
     Redis itself drops what it has no memory for, as its ``maxmemory-policy`` has it. A store belongs to one event
@@ -45,14 +45,6 @@ class RedisStore(CacheStore):
 
     def __reduce__(self) -> Any:
         return _rebuild, (self._connection.url_to_pickle(), self._prefix, self._connection.timeout)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None.

@@ -8,7 +8,8 @@ from ...auth import aws_sigv4
 from ..placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder
 from ..provider import Provider, ProviderVariant
 from ..structured_support import StructuredSupport
-from .shared_parts import CLAUDE, COMPATIBLE, COMPATIBLE_RESPONSES, JSON, MAX_TOKENS
+from .responses_parts import COMPATIBLE_RESPONSES
+from .shared_parts import CLAUDE, COMPATIBLE, JSON, MAX_TOKENS
 
 _BEDROCK = StructuredSupport(
     "tool",

@@ -8,19 +8,17 @@ from ...dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from ...params import NATIVE, TOOL_CHOICES, ParamSupport, unsupported
 from ..provider import Provider, ProviderVariant
 from ..structured_support import StructuredSupport
+from .responses_parts import COMPATIBLE_RESPONSES, NO_RECORDED_RESPONSES, RESPONSES
 from .shared_parts import (
     ASK_RESPONSES,
     AT_MOST_40,
     COMPATIBLE,
-    COMPATIBLE_RESPONSES,
     JSON,
     MAX_TOKENS,
     NO_RECORDED_JSON,
-    NO_RECORDED_RESPONSES,
     NOT_RECORDED,
     OWN_N,
     OWN_SCHEMA,
-    RESPONSES,
     SCHEMA,
     STRICT_TOOLS,
     THINKING_BACK,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "openai_rows": ("openai", "azure"),
+    "openai_rows": ("openai",),
+    "azure_rows": ("azure",),
     "vendor_rows": ("anthropic", "cohere", "replicate"),
     "google_rows": ("gemini", "vertex", "vertex-anthropic", "vertex-openai", "gemini-openai"),
     "aws_rows": ("bedrock", "bedrock-anthropic", "bedrock-openai"),

@@ -1,15 +1,13 @@
-"""Rows of OpenAI's API, at OpenAI and at Azure."""
+"""Row of OpenAI's own API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...auth import header_key
 from ...dialects.openai_chat.quirks import Quirks
-from ...dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from ..provider import Provider, ProviderVariant
 from ..structured_support import StructuredMode, StructuredSupport
-from .shared_parts import ALL_MODELS, ASK_RESPONSES, AT_MOST_40, STRICT_TOOLS
+from .shared_parts import ALL_MODELS, ASK_RESPONSES, AT_MOST_40
 
 _OLD_OPENAI: Mapping[str, StructuredMode] = {
     **dict.fromkeys(("gpt-3.5", "gpt-4", "gpt-4o-2024-05-13", "gpt-4o-audio", "gpt-audio"), "tool"),
@@ -53,25 +51,5 @@ ROWS: tuple[Provider, ...] = (
         },
         structured=_OPENAI,
         docs="https://platform.openai.com/docs/api-reference/chat",
-    ),
-    Provider(
-        "azure",
-        "",
-        key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_AI_API_KEY"),
-        token_env=("AZURE_OPENAI_AD_TOKEN", "AZURE_AD_TOKEN"),
-        base_url_env=("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE", "AZURE_AI_API_BASE"),
-        api_version_env=("OPENAI_API_VERSION", "AZURE_API_VERSION"),
-        auth=header_key("api-key", functions_give_tokens=True),
-        headers_env={"OpenAI-Organization": ()},
-        request_id_header="apim-request-id",
-        quirks=Quirks(deployments=True, call_ids=AT_MOST_40),
-        variants={
-            "responses": ProviderVariant(
-                "openai_responses", quirks=OpenAIResponsesQuirks(azure_urls=True), error_phrases=ASK_RESPONSES
-            )
-        },
-        structured=STRICT_TOOLS,
-        docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
-        unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
     ),
 )

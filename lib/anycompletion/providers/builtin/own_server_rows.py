@@ -8,16 +8,15 @@ from ...dialects.openai_chat.quirks import Quirks
 from ...params import NATIVE, unsupported
 from ..provider import Provider
 from ..structured_support import StructuredSupport
+from .responses_parts import NO_RECORDED_RESPONSES, RESPONSES
 from .shared_parts import (
     COMPATIBLE,
     JSON,
     MAX_TOKENS,
     NO_RECORDED_JSON,
-    NO_RECORDED_RESPONSES,
     NOT_RECORDED,
     OWN_N,
     OWN_SCHEMA,
-    RESPONSES,
     SCHEMA,
     THINKING_BACK,
     TOOLS,

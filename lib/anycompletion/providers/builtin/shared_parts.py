@@ -6,9 +6,7 @@ from collections.abc import Mapping
 
 from ...dialects.openai_chat.call_ids import OpenAICallIdForm
 from ...dialects.openai_chat.quirks import Quirks
-from ...dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from ...params import NATIVE, ParamSupport, ParamTable, unsupported
-from ..provider import ProviderVariant
 from ..structured_support import StructuredMode, StructuredSupport
 
 TOOLS = Quirks(functions_as_tools=True, developer_role=False)
@@ -60,23 +58,5 @@ NO_RECORDED_JSON = "JSON mode, in which typed replies are asked for, is not reco
 ASK_RESPONSES = ("v1/responses", "not a chat model")
 """Parts of OpenAI's messages about models without a chat endpoint, and about tools with which the chat API does not
 reason (gpt-5.4 and newer)."""
-
-TOKEN_LIMIT = ParamSupport("mapped", minimum=1, note="max_output_tokens")
-
-COMPATIBLE_RESPONSES: ParamTable = {
-    # OpenAI's limits do not apply.
-    "temperature": ParamSupport("native", minimum=0),
-    "max_tokens": TOKEN_LIMIT,
-    "max_completion_tokens": TOKEN_LIMIT,
-    "top_logprobs": ParamSupport("native", minimum=0),
-}
-
-RESPONSES = ProviderVariant(
-    "openai_responses",
-    quirks=OpenAIResponsesQuirks(encrypted_reasoning=False, developer_role=False),
-    params=COMPATIBLE_RESPONSES,
-)
-
-NO_RECORDED_RESPONSES = "its Responses API is documented, not recorded"
 
 NOT_RECORDED = "from documentation and SDKs, no recorded traffic"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from codecs import BOM_UTF8
 from typing import Any
 
 from ...codecs import lenient
@@ -34,7 +35,7 @@ def read_json(data: bytes) -> Any:
         ValueMismatch: the text is not JSON, or has NaN, Infinity, or a number that is larger than a float can be.
     """
     try:
-        return lenient.replace_surrogates(_DECODER.decode(data.decode("utf-8-sig", "replace")))
+        return lenient.replace_surrogates(_DECODER.decode(data.removeprefix(BOM_UTF8).decode("utf-8", "replace")))
     except (ValueError, RecursionError):
         raise ValueMismatch("JSON", "json") from None
 
