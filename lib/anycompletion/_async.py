@@ -39,7 +39,7 @@ class ClosedOnExit:
 
     async def aclose(self) -> None:
         """Closes it; each class has its own."""
-        raise NotImplementedError
+        raise NotImplementedError  # an abstract class would be another metaclass, for each that inherits
 
     async def __aenter__(self) -> Self:
         return self

@@ -263,7 +263,8 @@ def test_a_target_at_its_limit_is_not_hedged() -> None:
             tasks.create_task(client.create(GROQ, "Hello!"))
             await asyncio.sleep(0.1)
             for _ in range(15):
-                assert (await client.create("pair", "Hello!")).text == "slow"
+                reply = await client.create("pair", "Hello!")
+                assert (reply.text, [each.target for each in reply.info.tried]) == ("slow", [TARGETS[0]])
             assert (await client.create("three", "Hello!")).text == "fast"
             await asyncio.sleep(200)
             assert (await client.create("pair", "Hello!")).text == "slow"

@@ -32,7 +32,7 @@ from anycompletion import (
 )
 from anycompletion.routing import Route
 from anycompletion.testing import FakeProvider, FakeReply, SimulatorServer, tool_call
-from anycompletion.tools import ToolError, ToolRun, tool
+from anycompletion.tools import RunnableTool, ToolError, ToolRun, tool
 from anycompletion.web import aiohttp_sse, cancel_on_disconnect, starlette_sse
 from support.services import Peer, aiohttp_service, asgi_service, events
 
@@ -349,11 +349,8 @@ def test_other_objects_are_refused(runs: FakeRuns) -> None:
 # --- the client disconnects ------------------------------------------------------------------------------------------
 
 
-@services
-@pytest.mark.parametrize("path", ["/chat", "/plain"])
-async def test_a_disconnect_cancels_the_tools(serve: Served, path: str, runs: FakeRuns) -> None:
-    """Tools would go on, and the model be asked again, for a page that was closed."""
-    started, cancelled = asyncio.Event(), asyncio.Event()
+def waiting_tool(started: asyncio.Event, cancelled: asyncio.Event) -> RunnableTool[[], str]:
+    """A tool that waits until it is cancelled."""
 
     @tool
     async def wait() -> str:
@@ -364,6 +361,16 @@ async def test_a_disconnect_cancels_the_tools(serve: Served, path: str, runs: Fa
         finally:
             cancelled.set()
         return ""
+
+    return wait
+
+
+@services
+@pytest.mark.parametrize("path", ["/chat", "/plain"])
+async def test_a_disconnect_cancels_the_tools(serve: Served, path: str, runs: FakeRuns) -> None:
+    """Tools would go on, and the model be asked again, for a page that was closed."""
+    started, cancelled = asyncio.Event(), asyncio.Event()
+    wait = waiting_tool(started, cancelled)
 
     start = runs.start(["One moment.", tool_call("wait")], tools=[wait])
     async with serve(start) as url, Peer(url, path, {}) as peer:
@@ -405,16 +412,7 @@ async def test_a_disconnect_closes_the_request(serve: Served, turn: int) -> None
 async def test_a_client_that_reads_nothing_ends_the_run(serve: Served, runs: FakeRuns) -> None:
     """Tools would go on for a client that is connected, but reads nothing."""
     started, cancelled = asyncio.Event(), asyncio.Event()
-
-    @tool
-    async def wait() -> str:
-        """Waits."""
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-        return ""
+    wait = waiting_tool(started, cancelled)
 
     @tool
     async def large() -> str:

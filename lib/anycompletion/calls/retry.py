@@ -95,17 +95,19 @@ def _take_key_refresh(call: CallContext, error: APIError) -> bool:
 
 
 def _take_clock_correction(call: CallContext, error: APIError) -> bool:
+    """Takes the call's repetition with the server's time; False for a request without a signature."""
     if call.signature is None:
         return False
-    from .signing import take_clock_correction  # noqa: PLC0415 (loaded by now)
+    from .signing import take_clock_correction  # noqa: PLC0415 (loaded when the request was signed)
 
     return take_clock_correction(call, error)
 
 
 def _is_expired_session(call: CallContext, error: APIError) -> bool:
+    """Whether the credentials of the request's signature have expired; False for a request without one."""
     if call.signature is None:
         return False
-    from ..sigv4 import is_expired_session  # noqa: PLC0415 (loaded by now)
+    from ..sigv4 import is_expired_session  # noqa: PLC0415 (loaded when the request was signed)
 
     return is_expired_session(error.code, error.message)
 
